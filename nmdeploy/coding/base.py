@@ -1,0 +1,74 @@
+"""What encoders and read-outs are: small frozen records, stored in bundles by name."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nmdeploy.structure import Record
+
+if TYPE_CHECKING:
+    from nmdeploy.emulator.result import Result
+
+
+class Encoder(Record, ABC):
+    """Turns samples into input spikes. Subclasses are frozen dataclasses of plain values."""
+
+    kind: ClassVar[str]
+
+    @property
+    @abstractmethod
+    def largest(self) -> int:
+        """Largest spike value in one step; the input population's `maximum`."""
+
+    @abstractmethod
+    def encode(self, samples: NDArray[Any], steps: int) -> NDArray[np.uint8]:
+        """Spikes `[T, N, *shape]` for samples `[N, *shape]`.
+
+        Args:
+            samples: values in the encoder's range.
+            steps: number of time steps T, at least 1.
+
+        Returns:
+            uint8 spikes, 0..`largest`.
+
+        Raises:
+            DataError: for NaN, an empty set, or values out of range, naming the value and the remedy.
+        """
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What a read-out says of every sample.
+
+    Attributes:
+        labels: winning class, int64 `[N]`; the lowest of the best classes where tied.
+        scores: `[N, classes]`, larger is better.
+        tied: bool `[N]`: more than one class has the best score (no class spiked counts as a tie).
+    """
+
+    labels: NDArray[np.int64]
+    scores: NDArray[Any]
+    tied: NDArray[np.bool_]
+
+    def accuracy(self, labels: NDArray[Any]) -> float:
+        """Share of samples decided rightly; a tie is no decision and counts as wrong."""
+        return float(np.mean((self.labels == labels) & ~self.tied))
+
+
+class ReadOut(Record, ABC):
+    """Turns the outcome of a run into decisions. Subclasses are frozen dataclasses of plain values."""
+
+    kind: ClassVar[str]
+
+    @abstractmethod
+    def decide(self, result: Result, population: str) -> Decision:
+        """Decisions from output `population` of `result`.
+
+        Raises:
+            DataError: when the run did not record what this read-out needs.
+        """

@@ -1,0 +1,146 @@
+"""A finished deployment: lowered network, placement, profile, provenance."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from nmdeploy.coding import Encoder, ReadOut
+from nmdeploy.errors import FitError
+from nmdeploy.network import Network
+from nmdeploy.structure import Record
+from nmdeploy.synapses import Array
+from nmdeploy.target import Choice, Profile, Severity, Violation
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class CoreLoad(Record):
+    """What one core holds.
+
+    Attributes:
+        chip: index of the chip, from 0.
+        core: index of the core on its chip, from 0.
+        population: whose neurons these are.
+        neurons: flat (row-major) indices of the population's neurons on this core, int64.
+        used: resources taken, by the name of the chip figure that limits them.
+    """
+
+    chip: int
+    core: int
+    population: str
+    neurons: Array
+    used: Mapping[str, int]
+
+
+@dataclass(frozen=True, eq=False)
+class Placement(Record):
+    """Where every neuron lives.
+
+    Attributes:
+        chip: name of the chip.
+        cores: one record for each used core.
+        limits: the per-core limit of each resource named in `CoreLoad.used`.
+        off_chip: populations that take no core (inputs fed by the host).
+    """
+
+    chip: str
+    cores: tuple[CoreLoad, ...]
+    limits: Mapping[str, int]
+    off_chip: tuple[str, ...] = ()
+
+    @property
+    def core_count(self) -> int:
+        """Number of cores used."""
+        return len({(load.chip, load.core) for load in self.cores})
+
+    @property
+    def chip_count(self) -> int:
+        """Number of chips used."""
+        return len({load.chip for load in self.cores})
+
+    def of(self, population: str) -> tuple[CoreLoad, ...]:
+        """The cores that hold `population`."""
+        return tuple(load for load in self.cores if load.population == population)
+
+
+@dataclass(frozen=True, eq=False)
+class TestVectors(Record):
+    """Inputs with the spikes they must cause; a bundle carries them to test itself.
+
+    Attributes:
+        inputs: spikes by input population, `[T, N, *shape]` uint8.
+        spikes: expected spikes by output population, `[T_total, N, *shape]` uint8.
+        potentials: expected membrane potential of the outputs after the last step, `[N, *shape]` int64.
+    """
+
+    __test__ = False  # not a test class, whatever pytest thinks of its name
+
+    inputs: Mapping[str, Array]
+    spikes: Mapping[str, Array]
+    potentials: Mapping[str, Array]
+
+
+@dataclass(frozen=True, eq=False)
+class Deployment(Record):
+    """Everything needed to run a network on a chip, or to know bit by bit what it will do.
+
+    Attributes:
+        network: the lowered network (`network.name` is the model's name).
+        target: name of the chip family.
+        chip: name of the chip.
+        profile: semantics of a time step.
+        placement: cores and memories.
+        remarks: warnings of conversion, lowering and rules.
+        encoder: how inputs become spikes; None when the user feeds spikes.
+        readout: how output spikes become a decision.
+        steps: input steps of one inference.
+        figures: measured or emulated figures of the conversion by name, with their
+            provenance (`{"ann_accuracy": {"value": 0.97, "kind": "measured", "on": "..."}}`).
+        provenance: versions, recipe and seeds, as plain text values.
+        vectors: test vectors; None when none were stored.
+    """
+
+    network: Network
+    target: str
+    chip: str
+    profile: Profile
+    placement: Placement
+    remarks: tuple[Violation, ...] = ()
+    encoder: Encoder | None = None
+    readout: ReadOut | None = None
+    steps: int = 0
+    figures: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    provenance: Mapping[str, str] = field(default_factory=dict)
+    vectors: TestVectors | None = None
+
+    def with_(self, **changes: Any) -> Deployment:
+        """A copy with some fields replaced."""
+        return replace(self, **changes)
+
+
+def deploy(network: Network, choice: Choice, **extra: Any) -> Deployment:
+    """Lower an integer network to a chip, check its rules, give it cores, and check the result.
+
+    Args:
+        network: integer network (`nmdeploy.quantize`).
+        choice: target and chip (`nmdeploy.target("loihi1")`).
+        extra: further fields of `Deployment` (encoder, readout, steps, provenance, ...).
+
+    Returns:
+        The deployment, its placement confirmed by the target's independent checker.
+
+    Raises:
+        FitError: with every violation, when the network does not fit.
+    """
+    target, chip = choice.target, choice.chip
+    lowered = target.lower(network, chip)
+    found = [violation for rule in target.rules(chip) for violation in rule(lowered.network, chip)]
+    if any(violation.severity is Severity.ERROR for violation in found):
+        raise FitError(chip.title, found)
+    placement = target.map(lowered.network, chip)
+    broken = target.check(lowered.network, placement, chip)
+    if broken:
+        raise FitError(chip.title, broken)
+    remarks = (*extra.pop("remarks", ()), *lowered.remarks, *found)
+    return Deployment(lowered.network, target.name, chip.name, lowered.profile, placement, remarks=remarks, **extra)

@@ -1,0 +1,232 @@
+"""Neuron models: parameters plus a normative `step`.
+
+A model is a frozen record whose docstring is its equation and whose `step` is the
+definition every emulator obeys. The ideal models live here; a chip states its own
+arithmetic once, in `targets/<chip>/neuron.py`.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nmdeploy.errors import EmulationOverflow
+from nmdeploy.structure import Record, field_names
+from quantize import IntegerFormat, OutOfRange
+
+Array = NDArray[Any]
+Number = int | float | Array
+State = dict[str, Array]
+"""State variables by name, each `[N, *shape]`; `v` is the membrane potential."""
+
+
+class NeuronModel(Record, ABC):
+    """Base of all neuron models. Subclasses are frozen dataclasses of parameters.
+
+    Parameters that are arrays broadcast against the population's shape: `(C, 1, 1)`
+    is one value per channel.
+
+    Attributes:
+        kind: the name under which bundles store the model.
+        separate_signs: when True, `step` receives current with a leading axis of
+            two: the sum of all positive contributions and the sum of the magnitudes
+            of all negative ones (chips with separate excitatory and inhibitory
+            accumulators); when False, their plain sum.
+    """
+
+    kind: ClassVar[str]
+    separate_signs: ClassVar[bool] = False
+
+    @abstractmethod
+    def initial_state(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> State:
+        """Fresh state for samples of a population; `shape` is `(N, *population.shape)`.
+
+        Args:
+            shape: samples, then the population's shape.
+            dtype: int64 for integer networks, a float type otherwise.
+        """
+
+    @abstractmethod
+    def step(self, state: State, current: Array) -> NDArray[np.uint8]:
+        """Advance one time step in place and return the spikes.
+
+        Args:
+            state: as from `initial_state`; updated in place.
+            current: this step's summed synaptic input, `[N, *shape]` (or
+                `[2, N, *shape]`, see `separate_signs`); not modified.
+
+        Returns:
+            uint8 `[N, *shape]`: spikes emitted in this step.
+
+        Raises:
+            EmulationOverflow: if a variable leaves a format whose rule is `raise`.
+        """
+
+    @property
+    def largest_spike(self) -> int:
+        """The largest value `step` can return for one neuron; 1 for binary spikes."""
+        return 1
+
+    @property
+    def is_integer(self) -> bool:
+        """Whether every numeric parameter is an integer."""
+        values = (getattr(self, name) for name in field_names(self))
+        return not any(isinstance(value, float) or _is_real_array(value) for value in values)
+
+    def faults(self, shape: tuple[int, ...]) -> list[str]:
+        """What is wrong with the parameters for a population of `shape`; empty when nothing is."""
+        found = []
+        for name in field_names(self):
+            value = getattr(self, name)
+            if isinstance(value, (bool, str)) or not isinstance(value, (int, float, np.ndarray)):
+                continue
+            if not np.all(np.isfinite(value)):
+                found.append(f"{name} is not finite")
+            elif not _broadcasts(np.shape(value), shape):
+                found.append(f"{name} of shape {np.shape(value)} does not broadcast to {shape}")
+        return found
+
+
+def _is_real_array(value: object) -> bool:
+    return isinstance(value, np.ndarray) and value.dtype.kind == "f"
+
+
+def _broadcasts(part: tuple[int, ...], whole: tuple[int, ...]) -> bool:
+    try:
+        return np.broadcast_shapes(part, whole) == tuple(whole)
+    except ValueError:
+        return False
+
+
+def fill(value: Number, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
+    """A new array of `shape` and `dtype` holding the broadcast of `value`."""
+    return np.array(np.broadcast_to(value, shape), dtype=dtype)
+
+
+def held(values: Array, form: IntegerFormat | None, variable: str) -> Array:
+    """`values` in `form`; None means exact (reals, or integers proven to fit int64).
+
+    Raises:
+        EmulationOverflow: where the format's rule is `raise`.
+    """
+    if form is None:
+        return values
+    try:
+        return form.apply(values)
+    except OutOfRange as error:
+        raise EmulationOverflow(
+            f"{variable} overflows",
+            where=f"sample {error.index[0]}, neuron {error.index[1:]}",
+            found=error.found,
+            limit=f"{error.minimum}..{error.maximum}",
+        ) from error
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class IF(NeuronModel):
+    """The ideal integrate-and-fire neuron, in reals or integers.
+
+    One step, with I the current and all variables per neuron::
+
+        v := v + I + bias                 (not while refractory: I is lost, v is kept)
+        v := potential format (v)         (integers only; exact when no format is given)
+        v := max(v, v_min)                (when v_min is given)
+        s := [v >= threshold]             (or v > threshold, by `fire`)
+        v := v - s * threshold            (reset "subtract")
+        v := 0 where s                    (reset "zero")
+
+    After a spike the neuron is refractory for `refractory` steps: it neither
+    integrates nor fires in them.
+
+    Attributes:
+        threshold: firing threshold, above 0.
+        bias: added at every step.
+        v_init: membrane potential before the first step.
+        v_min: floor of the membrane potential, at most 0; None for none.
+        reset: `subtract` keeps the overshoot, `zero` loses it.
+        fire: whether a potential equal to the threshold fires.
+        refractory: silent steps after a spike.
+        potential: format of v; its overflow rule decides what happens at the edge.
+    """
+
+    kind: ClassVar[str] = "IF"
+    threshold: Number
+    bias: Number = 0
+    v_init: Number = 0
+    v_min: Number | None = None
+    reset: Literal["subtract", "zero"] = "subtract"
+    fire: Literal[">=", ">"] = ">="
+    refractory: int = 0
+    potential: IntegerFormat | None = None
+
+    def __post_init__(self) -> None:
+        self.freeze_arrays()
+
+    def faults(self, shape: tuple[int, ...]) -> list[str]:
+        found = super().faults(shape)
+        if np.any(np.less_equal(self.threshold, 0)):
+            found.append(f"threshold is {np.min(self.threshold)}, it must be above 0")
+        if self.v_min is not None and np.any(np.greater(self.v_min, 0)):
+            found.append(f"v_min is {np.max(self.v_min)}, it must be at most 0")
+        if self.reset not in ("subtract", "zero"):
+            found.append(f"reset {self.reset!r} is neither 'subtract' nor 'zero'")
+        if self.fire not in (">=", ">"):
+            found.append(f"fire {self.fire!r} is neither '>=' nor '>'")
+        if self.refractory < 0:
+            found.append(f"refractory is {self.refractory}, it must be at least 0")
+        return found
+
+    def initial_state(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> State:
+        state = {"v": fill(self.v_init, shape, dtype)}
+        if self.refractory:
+            state["silent_steps"] = np.zeros(shape, dtype=np.int64)
+        return state
+
+    def step(self, state: State, current: Array) -> NDArray[np.uint8]:
+        v = state["v"] + (current + self.bias)
+        if self.refractory:
+            v = np.where(state["silent_steps"] > 0, state["v"], v)
+        v = held(v, self.potential, "membrane potential")
+        if self.v_min is not None:
+            v = np.maximum(v, self.v_min)
+        fired = v >= self.threshold if self.fire == ">=" else v > self.threshold
+        if self.refractory:
+            fired &= state["silent_steps"] == 0
+            counting = np.maximum(state["silent_steps"] - 1, 0)
+            state["silent_steps"] = np.where(fired, self.refractory, counting)
+        state["v"] = v - fired * self.threshold if self.reset == "subtract" else np.where(fired, 0, v)
+        return fired.astype(np.uint8)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Integrator(NeuronModel):
+    """A read-out neuron that never fires: v := potential format (v + I + bias).
+
+    Attributes:
+        bias: added at every step.
+        v_init: membrane potential before the first step.
+        potential: format of v; its overflow rule decides what happens at the edge.
+    """
+
+    kind: ClassVar[str] = "Integrator"
+    bias: Number = 0
+    v_init: Number = 0
+    potential: IntegerFormat | None = None
+
+    def __post_init__(self) -> None:
+        self.freeze_arrays()
+
+    @property
+    def largest_spike(self) -> int:
+        return 0
+
+    def initial_state(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> State:
+        return {"v": fill(self.v_init, shape, dtype)}
+
+    def step(self, state: State, current: Array) -> NDArray[np.uint8]:
+        state["v"] = held(state["v"] + (current + self.bias), self.potential, "membrane potential")
+        return np.zeros(state["v"].shape, dtype=np.uint8)

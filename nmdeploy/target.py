@@ -1,0 +1,230 @@
+"""What nmdeploy asks of a chip family: the `Target` protocol and its records.
+
+A target package (in `targets/` or a third party's) subclasses `Target` and names an
+instance in the entry-point group `nmdeploy.targets`. Floor 2 knows nothing else
+about chips.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nmdeploy.errors import UsageError, one_line
+from nmdeploy.network import Network
+from nmdeploy.neurons import NeuronModel
+from quantize import IntegerFormat, Rounding
+
+if TYPE_CHECKING:
+    from nmdeploy.conformance import ConformanceReport
+    from nmdeploy.deployment import Placement
+
+
+class Status(str, Enum):
+    """How a chip figure came to be known."""
+
+    MEASURED = "measured"
+    VENDOR_TOOL = "vendor tool"
+    PRE_SILICON = "pre-silicon"
+    PAPER = "paper"
+    ESTIMATE = "estimate"
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One number about a chip: value, unit, where it was published, how it was obtained."""
+
+    value: float
+    unit: str
+    source: str
+    status: Status
+
+    @property
+    def count(self) -> int:
+        """The value of a figure that counts something."""
+        return int(self.value)
+
+
+@dataclass(frozen=True)
+class Chip:
+    """One member of a family.
+
+    Attributes:
+        name: as on the command line (`loihi1`).
+        title: as in reports (`Loihi 1`).
+        figures: limits and coefficients by name, read from the family's `chips.toml`.
+        soma: free words about the chip's neuron for people (reset, latency).
+    """
+
+    name: str
+    title: str
+    figures: Mapping[str, Figure]
+    soma: str = ""
+
+    def limit(self, name: str) -> int:
+        """The value of figure `name` as an integer."""
+        return self.figures[name].count
+
+
+class Severity(str, Enum):
+    """Whether a violation forbids a deployment or only has to be told."""
+
+    ERROR = "error"
+    WARNING = "warning"
+
+
+@dataclass(frozen=True)
+class Violation:
+    """A design rule that a network breaks.
+
+    Attributes:
+        code: stable, like `LOI012`.
+        where: population, projection or core.
+        message: the rule that is broken, as a short sentence.
+        found: the offending value.
+        limit: what the chip allows.
+        hint: a change that would mend it.
+        severity: errors forbid the deployment, warnings are carried into the report.
+    """
+
+    code: str
+    where: str
+    message: str
+    found: float | str | None = None
+    limit: float | str | None = None
+    hint: str | None = None
+    severity: Severity = Severity.ERROR
+
+    def __str__(self) -> str:
+        text = one_line(self.message, where=self.where, found=self.found, limit=self.limit, hint=self.hint)
+        return f"{self.code} {self.severity.value}: {text}"
+
+
+Rule = Callable[[Network, Chip], Sequence[Violation]]
+"""A design rule over a lowered network; its name and docstring read as the rule."""
+
+
+@dataclass(frozen=True)
+class Precision:
+    """The integers a chip works with, and how float networks are brought to them.
+
+    Attributes:
+        weights: format of one synaptic weight.
+        threshold: format of the firing threshold, in weight units.
+        bias: format of the bias, in weight units; None when the chip has no bias.
+        per_channel: whether each output channel may have its own scale (that is,
+            whether thresholds may differ between the neurons of a population).
+        rounding: how scaled weights become integers.
+        resets: the resets the chip's neuron can do, best first.
+        graded_input: largest value of one input spike; 1 for binary inputs.
+    """
+
+    weights: IntegerFormat
+    threshold: IntegerFormat
+    bias: IntegerFormat | None
+    per_channel: bool = False
+    rounding: Rounding = Rounding.HALF_EVEN
+    resets: tuple[str, ...] = ("subtract", "zero")
+    graded_input: int = 1
+
+
+@dataclass(frozen=True)
+class Profile:
+    """The named semantics of a deployment: what one time step means on this chip.
+
+    Attributes:
+        name: `<target>/<profile>`, for example `loihi/lava`.
+        semantics: (aspect, rule) pairs for people: fire comparison, reset, floor,
+            order of operations, widths, overflow, delays.
+    """
+
+    name: str
+    semantics: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
+class Lowered:
+    """A network in the chip's own terms.
+
+    Attributes:
+        network: integer network with the chip's neuron models, synapses and delays.
+        profile: the semantics it now has.
+        remarks: what lowering changed or could not keep, as warnings.
+    """
+
+    network: Network
+    profile: Profile
+    remarks: tuple[Violation, ...] = ()
+
+
+class Target(ABC):
+    """A chip family. Methods that take `chip` take the name of one of its `chips()`."""
+
+    name: str
+    """The family's name, as in `nmdeploy targets`."""
+
+    @abstractmethod
+    def chips(self) -> Mapping[str, Chip]:
+        """The chips of the family by name, the default first."""
+
+    @abstractmethod
+    def neuron_models(self) -> Sequence[type[NeuronModel]]:
+        """The family's own neuron models, so that bundles can name them."""
+
+    @abstractmethod
+    def precision(self, chip: Chip) -> Precision:
+        """The integer formats of `chip`."""
+
+    @abstractmethod
+    def lower(self, network: Network, chip: Chip) -> Lowered:
+        """An integer network in the chip's terms: neuron models, legal synapses, delays.
+
+        Raises:
+            FitError: with violations, when the network cannot be expressed.
+        """
+
+    @abstractmethod
+    def rules(self, chip: Chip) -> Sequence[Rule]:
+        """The design rules a lowered network must meet, in order."""
+
+    @abstractmethod
+    def map(self, network: Network, chip: Chip) -> Placement:
+        """Cores and memories for a lowered network.
+
+        Raises:
+            FitError: with every violation found.
+        """
+
+    @abstractmethod
+    def check(self, network: Network, placement: Placement, chip: Chip) -> Sequence[Violation]:
+        """Re-walk a finished placement independently of the mapper; empty when it is sound."""
+
+    def conformance(self, files: Sequence[Path], profile: str | None = None) -> ConformanceReport:
+        """Replay vendor vectors through the chip's emulator; see `nmdeploy.conformance`.
+
+        Raises:
+            UsageError: when the family has no vectors or no such profile.
+        """
+        raise UsageError(f"target {self.name!r} has no conformance vectors")
+
+    def backends(self) -> Mapping[str, Any]:
+        """Ways to run a deployment other than the emulator, by name; empty when there are none."""
+        return {}
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A target together with one of its chips, as named by a user (`loihi`, `loihi1`, `loihi:loihi1`)."""
+
+    target: Target
+    chip: Chip
+    aliases: tuple[str, ...] = field(default=())
+
+    @property
+    def precision(self) -> Precision:
+        """The integer formats of the chosen chip."""
+        return self.target.precision(self.chip)

@@ -1,0 +1,161 @@
+"""Integer and fixed-point number formats, and what happens at their edges.
+
+A format is data: width, sign and an explicit decision about overflow. Nothing in
+nmdeploy leaves that decision to numpy or C.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from quantize.errors import OutOfRange, QuantizeError
+from quantize.rounding import Rounding, round_to_integer
+
+Integers = NDArray[np.integer[Any]]
+
+_WIDEST = 63
+
+
+class Overflow(str, Enum):
+    """What a format does with a value beyond its range."""
+
+    WRAP = "wrap"
+    """Modulo 2**bits: two's complement, the carry is lost."""
+    SATURATE = "saturate"
+    """The nearest representable value."""
+    RAISE = "raise"
+    """An error: the value must never occur."""
+
+
+@dataclass(frozen=True)
+class IntegerFormat:
+    """Integers of `bits` bits, two's complement when `signed`.
+
+    Attributes:
+        bits: width in bits, sign included; 1 to 63, and at least 2 when signed.
+        signed: whether negative values exist.
+        overflow: what happens to values beyond the range.
+
+    Raises:
+        QuantizeError: if the width is not one that int64 arithmetic can carry.
+    """
+
+    bits: int
+    signed: bool = True
+    overflow: Overflow = Overflow.RAISE
+
+    def __post_init__(self) -> None:
+        least = 2 if self.signed else 1
+        if not least <= self.bits <= _WIDEST:
+            raise QuantizeError(f"a {self.word} format has {least} to {_WIDEST} bits, found {self.bits}")
+        object.__setattr__(self, "overflow", Overflow(self.overflow))
+
+    @property
+    def word(self) -> str:
+        """`signed` or `unsigned`."""
+        return "signed" if self.signed else "unsigned"
+
+    @property
+    def minimum(self) -> int:
+        """The smallest value: -2**(bits-1), or 0."""
+        return -(1 << (self.bits - 1)) if self.signed else 0
+
+    @property
+    def maximum(self) -> int:
+        """The largest value: 2**(bits-1) - 1, or 2**bits - 1."""
+        return (1 << (self.bits - 1)) - 1 if self.signed else (1 << self.bits) - 1
+
+    @property
+    def storage(self) -> np.dtype[Any]:
+        """The smallest numpy integer type that holds every value of the format."""
+        return smallest_dtype(self.minimum, self.maximum)
+
+    def holds(self, values: Integers) -> bool:
+        """Whether every one of `values` is in range (true for no values)."""
+        return bool(values.size == 0 or (values.min() >= self.minimum and values.max() <= self.maximum))
+
+    def apply(self, values: Integers) -> Integers:
+        """`values` brought into the format by its overflow rule.
+
+        Args:
+            values: integers of any shape and integer dtype.
+
+        Returns:
+            int64 array of the same shape, every element in range.
+
+        Raises:
+            OutOfRange: if the rule is `raise` and a value is out of range; the
+                message names the first offending index.
+        """
+        wide = values.astype(np.int64)
+        if self.overflow is Overflow.SATURATE:
+            return np.clip(wide, self.minimum, self.maximum)
+        if self.overflow is Overflow.WRAP:
+            span = np.int64(1) << np.int64(self.bits) if self.bits < _WIDEST else None
+            return _wrap_widest(wide, self) if span is None else ((wide - self.minimum) % span) + self.minimum
+        if not self.holds(wide):
+            raise OutOfRange(wide, self.minimum, self.maximum, f"{self.word} {self.bits}-bit integers")
+        return wide
+
+
+def _wrap_widest(values: NDArray[np.int64], form: IntegerFormat) -> NDArray[np.int64]:
+    """Wrap to 63 bits without leaving int64: drop the top bit, then extend the sign."""
+    kept = values & np.int64((1 << _WIDEST) - 1)
+    if not form.signed:
+        return kept
+    sign = np.int64(1 << (_WIDEST - 1))
+    return np.where(kept & sign != 0, kept | np.int64(-(1 << _WIDEST)), kept)
+
+
+@dataclass(frozen=True)
+class FixedPointFormat:
+    """Numbers `integer * 2**-fraction_bits`, the integer in `integer_format`.
+
+    Example: SpiNNaker's accum is s16.15, `FixedPointFormat(IntegerFormat(32), 15)`.
+
+    Attributes:
+        integer_format: width, sign and overflow of the stored integer.
+        fraction_bits: number of bits behind the binary point; may be negative
+            (a step larger than one).
+    """
+
+    integer_format: IntegerFormat
+    fraction_bits: int
+
+    @property
+    def step(self) -> float:
+        """The value of one unit in the last place."""
+        return float(2.0**-self.fraction_bits)
+
+    def encode(self, values: NDArray[np.floating[Any]], rounding: Rounding = Rounding.HALF_EVEN) -> Integers:
+        """The stored integers (int64) of real `values`.
+
+        Raises:
+            QuantizeError: for NaN or infinite values.
+            OutOfRange: when the integer format raises on overflow.
+        """
+        scaled = np.asarray(values, dtype=np.float64) * 2.0**self.fraction_bits
+        return self.integer_format.apply(round_to_integer(scaled, rounding))
+
+    def decode(self, integers: Integers) -> NDArray[np.float64]:
+        """The real values of stored `integers` (exact up to 53 bits)."""
+        return integers.astype(np.float64) * self.step
+
+
+def smallest_dtype(minimum: int, maximum: int) -> np.dtype[Any]:
+    """The smallest numpy integer dtype that holds `minimum` to `maximum`, unsigned only from 0 on.
+
+    Raises:
+        QuantizeError: if not even 64 bits suffice.
+    """
+    names = ("uint8", "uint16", "uint32", "uint64") if minimum >= 0 else ("int8", "int16", "int32", "int64")
+    for name in names:
+        info = np.iinfo(name)
+        if info.min <= minimum and maximum <= info.max:
+            return np.dtype(name)
+    raise QuantizeError(f"no numpy integer holds {minimum} to {maximum}")
