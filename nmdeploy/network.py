@@ -172,9 +172,11 @@ class Projection(Record):
                 found.append(f"delivers shape {shape}, {target.name} has {target.shape}")
         except ShapeError as error:
             found.append(str(error))
-        for synapse in self.synapses:
-            if synapse.weight is not None and not np.all(np.isfinite(synapse.weight)):
-                found.append(f"{synapse.kind} has weights that are NaN or infinite")
+        found += [
+            f"{synapse.kind} has weights that are NaN or infinite"
+            for synapse in self.synapses
+            if synapse.weight is not None and not np.all(np.isfinite(synapse.weight))
+        ]
         if target.is_input:
             found.append(f"enters {target.name}, which is an input")
         if self.delay < 0:
