@@ -8,7 +8,7 @@ escapes is a defect of nmdeploy.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from nmdeploy.target import Violation
@@ -38,6 +38,16 @@ class NmdeployError(Exception):
     ) -> None:
         self.what, self.where, self.found, self.limit, self.hint = what, where, found, limit, hint
         super().__init__(one_line(what, where=where, found=found, limit=limit, hint=hint))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Errors of worker processes are pickled; the default would call __init__ with the finished message.
+        return _restored, (type(self), str(self), dict(vars(self)))
+
+
+def _restored(kind: type[NmdeployError], message: str, parts: dict[str, Any]) -> NmdeployError:
+    error = kind.__new__(kind, message)
+    vars(error).update(parts)
+    return error
 
 
 def one_line(
@@ -96,7 +106,37 @@ class BundleError(NmdeployError):
 
 
 class EmulationOverflow(NmdeployError):
-    """An integer left its format where the profile says `raise`."""
+    """An integer left its format where the profile says `raise`.
+
+    Args:
+        what: the variable that left its format.
+        index: (sample, *neuron) of the first offending value, where known.
+        where: the population or projection; the emulators add it, see `at`.
+        step: the time step, from 0; added likewise.
+        found: the offending value.
+        limit: the format's range.
+    """
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        index: tuple[int, ...] | None = None,
+        where: str | None = None,
+        step: int | None = None,
+        found: object = None,
+        limit: object = None,
+    ) -> None:
+        self.index, self.step = index, step
+        parts = [where] if where else []
+        parts += [f"step {step}"] if step is not None else []
+        parts += [f"sample {index[0]}", f"neuron {index[1:]}"] if index else []
+        super().__init__(what, where=", ".join(parts) or None, found=found, limit=limit)
+
+    def at(self, where: str, step: int, first_sample: int = 0) -> EmulationOverflow:
+        """The same overflow with its place; samples are counted on from `first_sample`."""
+        index = (self.index[0] + first_sample, *self.index[1:]) if self.index else None
+        return EmulationOverflow(self.what, index=index, where=where, step=step, found=self.found, limit=self.limit)
 
 
 class MissingDependency(NmdeployError):

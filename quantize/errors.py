@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from enum import Enum
+from typing import Any, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,3 +33,12 @@ class OutOfRange(QuantizeError):
         self.found = int(values[self.index])
         self.minimum, self.maximum = minimum, maximum
         super().__init__(f"{self.found} at {self.index} is outside {minimum}..{maximum} ({name})")
+
+
+class Choice(str, Enum):
+    """A choice by name; an unknown name is answered with those that exist."""
+
+    @classmethod
+    def _missing_(cls, value: object) -> NoReturn:
+        known = ", ".join(member.value for member in cls)
+        raise QuantizeError(f"{value!r} is no {cls.__name__}; it is one of {known}")

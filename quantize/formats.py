@@ -7,21 +7,22 @@ nmdeploy leaves that decision to numpy or C.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import Enum
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from quantize.errors import OutOfRange, QuantizeError
-from quantize.rounding import Rounding, round_to_integer
+from quantize.errors import Choice, OutOfRange, QuantizeError
+from quantize.rounding import Rounding, round_to_integer, to_int64
 
 Integers = NDArray[np.integer[Any]]
 
 _WIDEST = 63
+_LARGEST_EXPONENT = 1022
+_END_OF_INT64 = 2.0**63
 
 
-class Overflow(str, Enum):
+class Overflow(Choice):
     """What a format does with a value beyond its range."""
 
     WRAP = "wrap"
@@ -77,13 +78,13 @@ class IntegerFormat:
 
     def holds(self, values: Integers) -> bool:
         """Whether every one of `values` is in range (true for no values)."""
-        return bool(values.size == 0 or (values.min() >= self.minimum and values.max() <= self.maximum))
+        return bool(values.size == 0 or (int(values.min()) >= self.minimum and int(values.max()) <= self.maximum))
 
     def apply(self, values: Integers) -> Integers:
         """`values` brought into the format by its overflow rule.
 
         Args:
-            values: integers of any shape and integer dtype.
+            values: integers of any shape and integer dtype, each of them in int64.
 
         Returns:
             int64 array of the same shape, every element in range.
@@ -91,25 +92,24 @@ class IntegerFormat:
         Raises:
             OutOfRange: if the rule is `raise` and a value is out of range; the
                 message names the first offending index.
+            QuantizeError: for real numbers and integers beyond int64.
         """
-        wide = values.astype(np.int64)
+        wide = to_int64(values)
         if self.overflow is Overflow.SATURATE:
-            return np.clip(wide, self.minimum, self.maximum)
+            return np.asarray(np.clip(wide, self.minimum, self.maximum))
         if self.overflow is Overflow.WRAP:
-            span = np.int64(1) << np.int64(self.bits) if self.bits < _WIDEST else None
-            return _wrap_widest(wide, self) if span is None else ((wide - self.minimum) % span) + self.minimum
+            return self._wrap(wide)
         if not self.holds(wide):
             raise OutOfRange(wide, self.minimum, self.maximum, f"{self.word} {self.bits}-bit integers")
         return wide
 
-
-def _wrap_widest(values: NDArray[np.int64], form: IntegerFormat) -> NDArray[np.int64]:
-    """Wrap to 63 bits without leaving int64: drop the top bit, then extend the sign."""
-    kept = values & np.int64((1 << _WIDEST) - 1)
-    if not form.signed:
-        return kept
-    sign = np.int64(1 << (_WIDEST - 1))
-    return np.where(kept & sign != 0, kept | np.int64(-(1 << _WIDEST)), kept)
+    def _wrap(self, wide: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Keep the low bits, then extend the sign; never leaves int64, even at 63 bits."""
+        kept = wide & np.int64((1 << self.bits) - 1)
+        if not self.signed:
+            return np.asarray(kept)
+        sign = np.int64(1 << (self.bits - 1))
+        return np.asarray((kept ^ sign) - sign)
 
 
 @dataclass(frozen=True)
@@ -122,10 +122,17 @@ class FixedPointFormat:
         integer_format: width, sign and overflow of the stored integer.
         fraction_bits: number of bits behind the binary point; may be negative
             (a step larger than one).
+
+    Raises:
+        QuantizeError: if the step is no normal float64 (beyond 2**-1022 to 2**1022).
     """
 
     integer_format: IntegerFormat
     fraction_bits: int
+
+    def __post_init__(self) -> None:
+        if abs(self.fraction_bits) > _LARGEST_EXPONENT:
+            raise QuantizeError(f"fraction_bits is at most {_LARGEST_EXPONENT} either way, found {self.fraction_bits}")
 
     @property
     def step(self) -> float:
@@ -136,11 +143,20 @@ class FixedPointFormat:
         """The stored integers (int64) of real `values`.
 
         Raises:
-            QuantizeError: for NaN or infinite values.
+            QuantizeError: for NaN or infinite values, and for values that leave int64
+                in a format that does not saturate.
             OutOfRange: when the integer format raises on overflow.
         """
-        scaled = np.asarray(values, dtype=np.float64) * 2.0**self.fraction_bits
-        return self.integer_format.apply(round_to_integer(scaled, rounding))
+        real = np.asarray(values, dtype=np.float64)
+        if not np.all(np.isfinite(real)):
+            raise QuantizeError("cannot encode NaN or infinite values")
+        with np.errstate(over="ignore"):
+            scaled = np.ldexp(real, self.fraction_bits)
+        if self.integer_format.overflow is not Overflow.SATURATE:
+            return self.integer_format.apply(round_to_integer(scaled, rounding))
+        within = np.clip(scaled, -_END_OF_INT64, np.nextafter(_END_OF_INT64, 0))
+        integers = self.integer_format.apply(round_to_integer(within, rounding))
+        return np.where(scaled >= _END_OF_INT64, self.integer_format.maximum, integers)
 
     def decode(self, integers: Integers) -> NDArray[np.float64]:
         """The real values of stored `integers` (exact up to 53 bits)."""

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from enum import Enum
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from quantize.errors import QuantizeError
+from quantize.errors import Choice, QuantizeError
 
 _LARGEST = 2.0**63
+_WIDEST_SHIFT = 62
 
 
-class Rounding(str, Enum):
+class Rounding(Choice):
     """How a real number becomes an integer."""
 
     HALF_EVEN = "half-even"
@@ -44,7 +44,7 @@ def round_to_integer(values: NDArray[np.floating[Any]], rounding: Rounding = Rou
     if not np.all(np.isfinite(real)):
         bad = np.argwhere(~np.isfinite(real))[0]
         raise QuantizeError(f"cannot round {real[tuple(bad)]} at {tuple(int(i) for i in bad)}")
-    rounded: NDArray[np.float64] = _ROUND[Rounding(rounding)](real)
+    rounded: NDArray[np.float64] = np.asarray(_ROUND[Rounding(rounding)](real))
     if np.any((rounded >= _LARGEST) | (rounded < -_LARGEST)):
         raise QuantizeError(f"magnitude {np.abs(rounded).max():g} does not fit int64")
     return rounded.astype(np.int64)
@@ -64,21 +64,39 @@ _ROUND: dict[Rounding, Callable[[NDArray[np.float64]], NDArray[np.float64]]] = {
 }
 
 
+def to_int64(values: NDArray[Any]) -> NDArray[np.int64]:
+    """Integers of any type as int64, value for value.
+
+    Raises:
+        QuantizeError: for real numbers, and for unsigned values of 2**63 and above.
+    """
+    if values.dtype.kind not in "iub":
+        raise QuantizeError(f"integers are needed, found {values.dtype}")
+    if values.dtype == np.uint64 and values.size and int(values.max()) >= 1 << 63:
+        raise QuantizeError(f"{int(values.max())} does not fit int64")
+    return values.astype(np.int64)
+
+
 def shift_right(values: NDArray[np.integer[Any]], bits: int, rounding: Rounding = Rounding.FLOOR) -> NDArray[np.int64]:
     """`values / 2**bits` in integers, rounded by `rounding`; a negative `bits` shifts left.
 
     Args:
-        values: integers with magnitude below 2**62.
-        bits: shift, at most 62.
+        values: integers.
+        bits: the shift, -62 to 62.
         rounding: mode for the bits that fall off.
 
     Returns:
         int64 array of the same shape.
+
+    Raises:
+        QuantizeError: for a longer shift, or if a left shift leaves int64.
     """
-    wide = values.astype(np.int64)
+    if abs(bits) > _WIDEST_SHIFT:
+        raise QuantizeError(f"a shift is at most {_WIDEST_SHIFT} bits, found {bits}")
+    wide = to_int64(values)
     if bits <= 0:
-        return wide << np.int64(-bits)
-    floor: NDArray[np.int64] = wide >> np.int64(bits)
+        return _shift_left(wide, -bits)
+    floor = np.asarray(wide >> np.int64(bits))
     rest = wide - (floor << np.int64(bits))
     half = np.int64(1) << np.int64(bits - 1)
     mode = Rounding(rounding)
@@ -90,5 +108,11 @@ def shift_right(values: NDArray[np.integer[Any]], bits: int, rounding: Rounding 
         up = (rest > half) | ((rest == half) & (floor & 1 == 1))
     else:
         up = (rest > half) | ((rest == half) & (wide >= 0))
-    raised: NDArray[np.int64] = floor + up
-    return raised
+    return np.asarray(floor + up)
+
+
+def _shift_left(wide: NDArray[np.int64], bits: int) -> NDArray[np.int64]:
+    limit = np.iinfo(np.int64)
+    if wide.size and not limit.min >> bits <= int(wide.min()) <= int(wide.max()) <= limit.max >> bits:
+        raise QuantizeError(f"a left shift by {bits} bits leaves int64 (values {wide.min()} to {wide.max()})")
+    return np.asarray(wide << np.int64(bits))
