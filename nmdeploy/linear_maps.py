@@ -1,10 +1,9 @@
 """The linear maps of the IR as plain numpy functions, for integers and reals alike.
 
-Layout: samples, channels, height, width. Integer operands are
-multiplied and added in int64, real ones in their own type (through BLAS), so the
-same function defines a layer for the reference emulator, the float network and
-the imported ANN. Exactness of a float call on integers is the caller's to prove
-(`quantize.bounds`).
+Layout: samples, channels, height, width. Integer operands give the int64 result,
+real ones are computed in their own type, so the same function defines a layer for
+the reference emulator, the float network and the imported ANN. That an integer
+result fits int64 is the caller's to prove (`quantize.bounds`).
 """
 
 from __future__ import annotations
@@ -20,13 +19,37 @@ Pair = tuple[int, int]
 Padding = tuple[int, int, int, int]
 """Zero padding as (top, bottom, left, right)."""
 
-_COLUMN_BYTES = 1 << 26
+# Unrolled windows of this size stay in the processor's cache.
+_COLUMN_BYTES = 1 << 22
+# Up to here every integer is a float64 (53-bit significand, IEEE 754).
+_EXACT_IN_FLOAT64 = 1 << 53
 
 
 def working_type(values: Array, weight: Array | None = None) -> np.dtype[Any]:
     """The type to compute in: int64 for integers, else the operands' common float type."""
     common = values.dtype if weight is None else np.result_type(values.dtype, weight.dtype)
     return np.dtype(np.int64) if common.kind in "iub" else common
+
+
+def product_type(left: Array, right: Array, terms: int) -> np.dtype[Any]:
+    """The type to multiply and sum `terms` pairs in without changing the result.
+
+    numpy multiplies integer matrices without BLAS, some thirty times slower than
+    float64. Where no partial sum can leave the integers that float64 holds exactly,
+    float64 gives the same integers.
+    """
+    kind = working_type(left, right)
+    if kind != np.int64:
+        return kind
+    largest = [max(abs(int(part.min(initial=0))), abs(int(part.max(initial=0)))) for part in (left, right)]
+    return np.dtype(np.float64) if terms * largest[0] * largest[1] <= _EXACT_IN_FLOAT64 else kind
+
+
+def product(left: Array, right: Array) -> Array:
+    """The matrix product `left @ right`, of integers as int64."""
+    kind = product_type(left, right, left.shape[-1])
+    out: Array = np.matmul(left.astype(kind, copy=False), right.astype(kind, copy=False))
+    return out.astype(working_type(left, right), copy=False)
 
 
 def pad2d(images: Array, padding: Padding) -> Array:
@@ -60,20 +83,18 @@ def conv2d(images: Array, weight: Array, stride: Pair, padding: Padding, dilatio
     Returns:
         `[N, F, H_out, W_out]`.
     """
-    kind = working_type(images, weight)
-    filters, _, *kernel = weight.shape
-    matrix = weight.astype(kind, copy=False).reshape(groups, filters // groups, -1)
-    view = windows(pad2d(images, padding), (kernel[0], kernel[1]), stride, dilation)
-    height, width = view.shape[2:4]
-    out = np.empty((len(images), filters, height, width), dtype=kind)
-    column_bytes = images.shape[1] * kernel[0] * kernel[1] * height * width * kind.itemsize
-    chunk = max(1, _COLUMN_BYTES // max(1, column_bytes))
+    filters, depth, kernel_h, kernel_w = weight.shape
+    terms = depth * kernel_h * kernel_w
+    kind = product_type(images, weight, terms)
+    matrix = weight.astype(kind, copy=False).reshape(groups, filters // groups, terms)
+    view = windows(pad2d(images, padding), (kernel_h, kernel_w), stride, dilation).transpose(0, 1, 4, 5, 2, 3)
+    height, width = view.shape[-2:]
+    out = np.empty((len(images), groups, filters // groups, height * width), dtype=kind)
+    chunk = max(1, _COLUMN_BYTES // max(1, groups * terms * height * width * kind.itemsize))
     for start in range(0, len(images), chunk):
-        part = view[start : start + chunk]
-        columns = part.transpose(1, 4, 5, 0, 2, 3).astype(kind).reshape(groups, matrix.shape[2], -1)
-        product = np.matmul(matrix, columns).reshape(filters, len(part), height, width)
-        out[start : start + chunk] = product.transpose(1, 0, 2, 3)
-    return out
+        columns = view[start : start + chunk].astype(kind, order="C").reshape(-1, groups, terms, height * width)
+        np.matmul(matrix, columns, out=out[start : start + chunk])
+    return out.reshape(len(images), filters, height, width).astype(working_type(images, weight), copy=False)
 
 
 def conv_transpose2d(
@@ -100,17 +121,16 @@ def conv_transpose2d(
     Returns:
         `[N, F, H_out, W_out]`.
     """
-    kind = working_type(images, weight)
     channels, depth, kernel_h, kernel_w = weight.shape
     count, _, height, width = images.shape
-    grouped = images.astype(kind, copy=False).reshape(count, groups, channels // groups, height * width)
-    taps = weight.astype(kind, copy=False).reshape(groups, channels // groups, depth, kernel_h, kernel_w)
+    grouped = images.reshape(count, groups, channels // groups, height * width)
+    taps = weight.reshape(groups, channels // groups, depth, kernel_h, kernel_w)
     full_h = (height - 1) * stride[0] + dilation[0] * (kernel_h - 1) + 1 + output_padding[0]
     full_w = (width - 1) * stride[1] + dilation[1] * (kernel_w - 1) + 1 + output_padding[1]
-    full = np.zeros((count, groups * depth, full_h, full_w), dtype=kind)
+    full = np.zeros((count, groups * depth, full_h, full_w), dtype=working_type(images, weight))
     for i in range(kernel_h):
         for j in range(kernel_w):
-            part = np.matmul(taps[..., i, j].transpose(0, 2, 1), grouped)
+            part = product(taps[..., i, j].transpose(0, 2, 1), grouped)
             top, left = i * dilation[0], j * dilation[1]
             rows = slice(top, top + height * stride[0], stride[0])
             columns = slice(left, left + width * stride[1], stride[1])

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nmdeploy.errors import NetworkError, ShapeError
+from nmdeploy.linear_maps import working_type
 from nmdeploy.neurons import NeuronModel
 from nmdeploy.structure import Record
 from nmdeploy.synapses import Array, Shape, Synapse
@@ -132,7 +133,8 @@ class Projection(Record):
         return found
 
     def apply(self, spikes: Array) -> Array:
-        """The chain of maps alone, `[N, *in_shape]` to `[N, *out_shape]`."""
+        """The chain of maps alone, `[N, *in_shape]` to `[N, *out_shape]`; integers become int64, also by no maps."""
+        spikes = spikes.astype(working_type(spikes), copy=False)
         for synapse in self.synapses:
             spikes = synapse.apply(spikes)
         return spikes

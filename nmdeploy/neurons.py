@@ -84,7 +84,10 @@ class NeuronModel(Record, ABC):
             value = getattr(self, name)
             if isinstance(value, (bool, str)) or not isinstance(value, (int, float, np.ndarray)):
                 continue
-            if not np.all(np.isfinite(value)):
+            if isinstance(value, int):
+                if not -(1 << 63) <= value < 1 << 63:
+                    found.append(f"{name} is {value}, more than 64 bits hold")
+            elif not np.all(np.isfinite(value)):
                 found.append(f"{name} is not finite")
             elif not _broadcasts(np.shape(value), shape):
                 found.append(f"{name} of shape {np.shape(value)} does not broadcast to {shape}")
@@ -120,7 +123,7 @@ def held(values: Array, form: IntegerFormat | None, variable: str) -> Array:
     except OutOfRange as error:
         raise EmulationOverflow(
             f"{variable} overflows",
-            where=f"sample {error.index[0]}, neuron {error.index[1:]}",
+            index=error.index,
             found=error.found,
             limit=f"{error.minimum}..{error.maximum}",
         ) from error

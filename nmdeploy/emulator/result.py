@@ -19,7 +19,8 @@ class Recording:
     Attributes:
         spikes: populations whose spikes are kept at every recorded step; None
             means the outputs, `("*",)` everything.
-        potentials: populations whose membrane potential is kept at the end of every recorded step.
+        potentials: populations whose membrane potential is kept at the end of every recorded
+            step; `"name.u"` keeps state variable `u` of population `name` under that key instead.
         counts: populations whose spikes are summed over all steps, neuron by neuron; None means the outputs.
         steps: the steps to record, as a slice of the run; counts always cover all steps.
     """
@@ -30,14 +31,18 @@ class Recording:
     steps: slice = field(default_factory=lambda: slice(None))
 
 
+DEFAULT_RECORDING = Recording()
+
+
 @dataclass(frozen=True)
 class Result:
     """The outcome of a run.
 
     Attributes:
-        spikes: by population, uint8 `[T_recorded, N, *shape]`.
-        potentials: by population, `[T_recorded, N, *shape]`, int64 (float networks: float),
-            at the end of each step, after reset.
+        spikes: by population, uint8 `[T_recorded, N, *shape]`; of an input with a range
+            beyond 0..255, the smallest integer type that holds it.
+        potentials: by population (or `name.variable`, as asked for), `[T_recorded, N, *shape]`,
+            int64 (float networks: float), at the end of each step, after reset.
         counts: by population, int64 `[N, *shape]`, sum of spike values over all steps.
         final_potentials: by output population, `[N, *shape]` after the last step.
         total_spikes: by population (inputs too), int64 `[N]`, sum of spike values.

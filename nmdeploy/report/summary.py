@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -10,18 +11,21 @@ if TYPE_CHECKING:
 Row = tuple[str, ...]
 
 
-def table(header: Row, rows: list[Row]) -> str:
-    """Columns aligned with two spaces between them; numbers to the right."""
-    widths = [max(len(row[column]) for row in [header, *rows]) for column in range(len(header))]
+def table(header: Row, rows: Sequence[Row]) -> str:
+    """Columns aligned with two spaces between them; columns of numbers to the right."""
+    columns = list(zip(*rows, strict=True)) if rows else [() for _ in header]
+    widths = [max(map(len, (name, *cells))) for name, cells in zip(header, columns, strict=True)]
+    numeric = [bool(cells) and all(cell == "-" or _is_number(cell) for cell in cells) for cells in columns]
 
     def line(row: Row) -> str:
-        cells = (
-            cell.rjust(width) if cell.replace(",", "").replace(".", "", 1).lstrip("-").isdigit() else cell.ljust(width)
-            for cell, width in zip(row, widths, strict=True)
-        )
-        return "  ".join(cells).rstrip()
+        cells = zip(row, widths, numeric, strict=True)
+        return "  ".join(cell.rjust(width) if right else cell.ljust(width) for cell, width, right in cells).rstrip()
 
     return "\n".join([line(header), "  ".join("-" * width for width in widths), *(line(row) for row in rows)])
+
+
+def _is_number(cell: str) -> bool:
+    return cell.replace(",", "").replace(".", "", 1).lstrip("-").isdigit()
 
 
 def network_summary(network: Network) -> str:

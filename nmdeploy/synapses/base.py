@@ -10,6 +10,8 @@ from __future__ import annotations
 import dataclasses
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from operator import index
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import numpy as np
@@ -89,20 +91,30 @@ def check_weight(kind: str, weight: Array, layout: str) -> None:
         raise ShapeError(f"{kind} weights are {layout}, none of them empty", found=weight.shape)
 
 
-def pair(value: int | Pair) -> Pair:
-    """One number as (vertical, horizontal)."""
-    return (value, value) if isinstance(value, int) else (int(value[0]), int(value[1]))
+def pair(value: int | Sequence[int]) -> Pair:
+    """One number, or (vertical, horizontal), as (vertical, horizontal)."""
+    parts = _whole_numbers(value)
+    if len(parts) not in (1, 2):
+        raise ShapeError("a size is one number or (vertical, horizontal)", found=value)
+    return (parts[0], parts[-1])
 
 
-def four_sides(value: int | tuple[int, ...]) -> Padding:
+def four_sides(value: int | Sequence[int]) -> Padding:
     """Padding given as one number, a pair or four, as (top, bottom, left, right)."""
-    if isinstance(value, int):
-        return (value, value, value, value)
-    if len(value) == 2:
-        return (value[0], value[0], value[1], value[1])
-    if len(value) == 4:
-        return (value[0], value[1], value[2], value[3])
-    raise ShapeError("padding is one number, (vertical, horizontal) or (top, bottom, left, right)", found=value)
+    parts = _whole_numbers(value)
+    if len(parts) == 4:
+        return (parts[0], parts[1], parts[2], parts[3])
+    if len(parts) not in (1, 2):
+        raise ShapeError("padding is one number, (vertical, horizontal) or (top, bottom, left, right)", found=value)
+    return (parts[0], parts[0], parts[-1], parts[-1])
+
+
+def _whole_numbers(value: int | Sequence[int]) -> tuple[int, ...]:
+    parts = tuple(value) if isinstance(value, Sequence) else (value,)
+    try:
+        return tuple(index(part) for part in parts)
+    except TypeError as error:
+        raise ShapeError("sizes, strides and padding are whole numbers", found=value) from error
 
 
 def check_geometry(synapse: Synapse, positive: tuple[str, ...], non_negative: tuple[str, ...]) -> None:

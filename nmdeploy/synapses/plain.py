@@ -37,9 +37,7 @@ class Dense(Synapse):
         return (self.weight.shape[0],)
 
     def apply(self, values: Array) -> Array:
-        kind = linear_maps.working_type(values, self.weight)
-        out: Array = np.matmul(values.astype(kind, copy=False), self.weight.T.astype(kind, copy=False))
-        return out
+        return linear_maps.product(values, self.weight.T)
 
     def entries(self, in_shape: Shape) -> tuple[Array, Array, Array]:
         outputs, inputs = np.indices(self.weight.shape)

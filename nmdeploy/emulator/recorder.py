@@ -1,0 +1,124 @@
+"""Collecting what a run is asked to keep, block by block."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nmdeploy.emulator.inputs import Selection, spike_type
+from nmdeploy.emulator.result import Result
+from nmdeploy.network import Network, Population
+from nmdeploy.neurons import State
+
+Array = NDArray[Any]
+
+
+class Recorder:
+    """The arrays of a `Result` while they fill; only what is asked for takes memory.
+
+    Args:
+        network: the network that runs.
+        selected: what to keep.
+        samples: number of samples of the run.
+        potential_type: type of potentials.
+    """
+
+    def __init__(self, network: Network, selected: Selection, samples: int, potential_type: np.dtype[Any]) -> None:
+        self._steps, self._network = selected.steps, network
+        kept = (len(selected.steps), samples)
+        outputs = [name for name in network.outputs if not network[name].is_input]
+        names = [population.name for population in network.populations]
+
+        def zeros(name: str, leading: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
+            return np.zeros((*leading, *network[name].shape), dtype)
+
+        int64 = np.dtype(np.int64)
+        self.spikes = {name: zeros(name, kept, spike_type(network[name])) for name in selected.spikes}
+        self.potentials = {key: zeros(name, kept, potential_type) for key, (name, _) in selected.potentials.items()}
+        self._variables: dict[str, list[tuple[str, str]]] = {name: [] for name in names}
+        for key, (name, variable) in selected.potentials.items():
+            self._variables[name].append((key, variable))
+        self.counts = {name: zeros(name, (samples,), int64) for name in selected.counts}
+        self.final_potentials = {name: zeros(name, (samples,), potential_type) for name in outputs}
+        self.total_spikes = {name: np.zeros(samples, int64) for name in names}
+        self.synaptic_operations = {projection.name: np.zeros(samples, int64) for projection in network.projections}
+        self._fan_out = [
+            projection.fan_out(network[projection.source].shape).ravel() for projection in network.projections
+        ]
+
+    def block(self, name: str, samples: slice, start: int, values: Array) -> None:
+        """Keep the spikes `[T, N, *shape]` of a block of steps that begins at `start`."""
+        if name in self.spikes:
+            for offset, spikes in enumerate(values):
+                if start + offset in self._steps:
+                    self.spikes[name][self._steps.index(start + offset), samples] = spikes
+
+    def potential(self, name: str, samples: slice, step: int, state: State) -> None:
+        """Keep the asked variables of a state `[N, *shape]` at the end of `step`."""
+        if self._variables[name] and step in self._steps:
+            for key, variable in self._variables[name]:
+                self.potentials[key][self._steps.index(step), samples] = state[variable]
+
+    def totals(self, name: str, samples: slice, values: Array) -> None:
+        """Keep the sums of spike values `[N, *shape]` over all steps."""
+        self.total_spikes[name][samples] = values.reshape(len(values), -1).sum(axis=1)
+        if name in self.counts:
+            self.counts[name][samples] = values
+
+    def operations(self, projection: int, samples: slice, arriving: Array) -> None:
+        """Add the synaptic operations of a projection, by its index, from its arriving spikes `[N, *source shape]`."""
+        name = self._network.projections[projection].name
+        performed = arriving.reshape(len(arriving), -1) @ self._fan_out[projection]
+        self.synaptic_operations[name][samples] += performed
+
+    def result(self, steps: int, origin: str) -> Result:
+        """The finished run."""
+        samples = len(next(iter(self.total_spikes.values())))
+        return Result(
+            spikes=self.spikes,
+            potentials=self.potentials,
+            counts=self.counts,
+            final_potentials=self.final_potentials,
+            total_spikes=self.total_spikes,
+            synaptic_operations=self.synaptic_operations,
+            steps=steps,
+            samples=samples,
+            origin=origin,
+        )
+
+
+class Tally:
+    """Sums over steps of one population's spikes, for one batch of samples.
+
+    Attributes:
+        values: sum of spike values, int64 `[N, *shape]`.
+        events: number of spikes of any value but 0; the same array where all values are 0 or 1.
+    """
+
+    def __init__(self, population: Population, samples: int) -> None:
+        low, high = population.spike_range
+        self._binary = low >= 0 and high <= 1
+        self.values = np.zeros((samples, *population.shape), np.int64)
+        self.events = self.values if self._binary else np.zeros_like(self.values)
+
+    def add(self, spikes: Array) -> None:
+        """Count the spikes `[T, N, *shape]`."""
+        if self._binary:
+            self.events += _count(spikes)
+        else:
+            self.values += spikes.sum(axis=0, dtype=np.int64)
+            self.events += count_events(spikes)
+
+
+def count_events(spikes: Array) -> NDArray[Any]:
+    """Number of values other than 0 of `[T, N, *shape]` over the steps: `[N, *shape]`."""
+    return _count((spikes != 0).view(np.uint8))
+
+
+def _count(binary: NDArray[np.uint8]) -> NDArray[Any]:
+    """Sum of zeros and ones over the first axis, in bytes as long as they cannot overflow (much faster)."""
+    kind = np.uint8 if len(binary) <= np.iinfo(np.uint8).max else np.int64
+    total: NDArray[Any] = np.add.reduce(binary, axis=0, dtype=kind)
+    return total
