@@ -1,1 +1,1 @@
-""""""
+"""Trained networks as small graphs of float operations, and the importers that make them."""

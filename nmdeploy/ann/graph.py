@@ -9,6 +9,7 @@ the IR plus a bias. Batch-norm is a `OneToOne` per channel, average pooling a
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
@@ -16,23 +17,23 @@ from typing import ClassVar
 import numpy as np
 
 from nmdeploy.errors import ModelError, ShapeError
-from nmdeploy.linear_maps import Array, Padding, Pair, pad2d, windows
+from nmdeploy.linear_maps import Array, Padding, Pair, windows
 from nmdeploy.structure import Record
 from nmdeploy.synapses import Shape, Synapse
 
 
-class Operation(Record):
+class Operation(Record, ABC):
     """One float operation. Shapes are without the leading sample axis, in the IR's layout."""
 
     kind: ClassVar[str]
 
+    @abstractmethod
     def out_shape(self, shapes: Sequence[Shape]) -> Shape:
         """Shape of the result for operands of these shapes; ShapeError if they do not fit."""
-        raise NotImplementedError
 
+    @abstractmethod
     def run(self, operands: Sequence[Array]) -> Array:
         """The operation on arrays `[N, *shape]`."""
-        raise NotImplementedError
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -100,10 +101,11 @@ class MaxPool2d(Operation):
         return (channels, rows, columns)
 
     def run(self, operands: Sequence[Array]) -> Array:
-        lowest = np.finfo(operands[0].dtype).min
-        padded = pad2d(operands[0] - lowest, self.padding) if any(self.padding) else operands[0]
+        top, bottom, left, right = self.padding
+        widths = [(0, 0), (0, 0), (top, bottom), (left, right)]
+        padded = np.pad(operands[0], widths, constant_values=-np.inf)
         best: Array = windows(padded, self.kernel, self.stride, (1, 1)).max(axis=(-2, -1))
-        return best + lowest if any(self.padding) else best
+        return best
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -188,7 +190,10 @@ class AnnGraph:
             raise ModelError(f"the output {self.output!r} is no node", where=self.name)
 
     def __getitem__(self, name: str) -> Node:
-        return next(node for node in self.nodes if node.name == name)
+        for node in self.nodes:
+            if node.name == name:
+                return node
+        raise KeyError(name)
 
     @property
     def sources(self) -> tuple[Node, ...]:
