@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -121,6 +121,8 @@ class Precision:
         rounding: how scaled weights become integers.
         resets: the resets the chip's neuron can do, best first.
         graded_input: largest value of one input spike; 1 for binary inputs.
+        step_sum: largest magnitude of the sum a neuron receives in one step, in weight
+            units; scales are widened until it is proven. None when there is no limit.
     """
 
     weights: IntegerFormat
@@ -130,6 +132,7 @@ class Precision:
     rounding: Rounding = Rounding.HALF_EVEN
     resets: tuple[str, ...] = ("subtract", "zero")
     graded_input: int = 1
+    step_sum: int | None = None
 
 
 @dataclass(frozen=True)
@@ -222,7 +225,6 @@ class Choice:
 
     target: Target
     chip: Chip
-    aliases: tuple[str, ...] = field(default=())
 
     @property
     def precision(self) -> Precision:

@@ -1,5 +1,31 @@
 """Encoders (samples to spikes) and read-outs (spikes to decisions)."""
 
 from nmdeploy.coding.base import Decision, Encoder, ReadOut
+from nmdeploy.coding.encoders import Bernoulli, ConstantCurrent, DeterministicRate, Passthrough
+from nmdeploy.coding.readouts import FirstSpike, MembranePotential, SpikeCount, SpikesToDecision
 
-__all__ = ["Decision", "Encoder", "ReadOut"]
+__all__ = [
+    "ENCODERS",
+    "READOUTS",
+    "Bernoulli",
+    "ConstantCurrent",
+    "Decision",
+    "DeterministicRate",
+    "Encoder",
+    "FirstSpike",
+    "MembranePotential",
+    "Passthrough",
+    "ReadOut",
+    "SpikeCount",
+    "SpikesToDecision",
+]
+
+ENCODERS: dict[str, type[Encoder]] = {
+    cls.kind: cls for cls in (DeterministicRate, Bernoulli, ConstantCurrent, Passthrough)
+}
+"""Every encoder by kind; bundles know no others."""
+
+READOUTS: dict[str, type[ReadOut]] = {
+    cls.kind: cls for cls in (SpikeCount, MembranePotential, FirstSpike, SpikesToDecision)
+}
+"""Every read-out by kind; bundles know no others."""

@@ -13,6 +13,7 @@ from nmdeploy.structure import Record
 
 if TYPE_CHECKING:
     from nmdeploy.emulator.result import Result
+    from nmdeploy.network import Population
 
 
 class Encoder(Record, ABC):
@@ -49,11 +50,14 @@ class Decision:
         labels: winning class, int64 `[N]`; the lowest of the best classes where tied.
         scores: `[N, classes]`, larger is better.
         tied: bool `[N]`: more than one class has the best score (no class spiked counts as a tie).
+        decided_at: step (from 0) in which the winner was known, int64 `[N]`, -1 where it
+            never was; None for read-outs that look at the whole run.
     """
 
     labels: NDArray[np.int64]
     scores: NDArray[Any]
     tied: NDArray[np.bool_]
+    decided_at: NDArray[np.int64] | None = None
 
     def accuracy(self, labels: NDArray[Any]) -> float:
         """Share of samples decided rightly; a tie is no decision and counts as wrong."""
@@ -66,9 +70,16 @@ class ReadOut(Record, ABC):
     kind: ClassVar[str]
 
     @abstractmethod
-    def decide(self, result: Result, population: str) -> Decision:
-        """Decisions from output `population` of `result`.
+    def decide(self, result: Result, population: Population) -> Decision:
+        """Decisions from an output population of a run.
+
+        Args:
+            result: what the run recorded.
+            population: the output population of the network that ran, `(classes,)` or
+                `(classes, 1, 1)`; it tells the scale of the potentials.
 
         Raises:
             DataError: when the run did not record what this read-out needs.
+            UsageError: when the population's neurons cannot be read out this way.
+            ShapeError: when the population is no vector of classes.
         """

@@ -1,1 +1,1 @@
-""""""
+"""From trained networks to spiking ones: linear terms, scales, integers."""

@@ -1,0 +1,148 @@
+"""Read-outs: what an output population did becomes a decision. Ties are reported, never broken silently."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nmdeploy.coding.base import Decision, ReadOut
+from nmdeploy.errors import DataError, ShapeError, UsageError
+from nmdeploy.neurons import IF
+
+if TYPE_CHECKING:
+    from nmdeploy.emulator.result import Result
+    from nmdeploy.network import Population
+
+
+def _classes(population: Population) -> int:
+    """Number of classes of an output population `(classes,)` or `(classes, 1, 1)`."""
+    if population.size != population.shape[0]:
+        raise ShapeError(
+            "a read-out needs one neuron for each class",
+            where=population.name,
+            found=population.shape,
+            limit="(classes,) or (classes, 1, 1)",
+        )
+    return population.size
+
+
+def _recorded(records: Mapping[str, NDArray[Any]], population: Population, what: str, option: str) -> NDArray[Any]:
+    if population.name not in records:
+        raise DataError(
+            f"the run did not record {what}",
+            where=population.name,
+            found=", ".join(records) or "none",
+            hint=f"name the population in Recording({option}=...) or among the network's outputs",
+        )
+    return records[population.name]
+
+
+def _check_spiking(population: Population, read_out: str) -> None:
+    if population.spike_range[1] == 0:
+        raise UsageError(
+            "the output neurons never spike",
+            where=population.name,
+            found=read_out,
+            hint="read them out with MembranePotential, or convert with readout='count'",
+        )
+
+
+def _best(scores: NDArray[Any]) -> Decision:
+    """The lowest of the classes with the largest score of each row, and whether it shares it."""
+    best = scores.max(axis=1, keepdims=True)
+    labels = scores.argmax(axis=1).astype(np.int64)
+    return Decision(labels, scores, (scores == best).sum(axis=1) > 1)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class SpikeCount(ReadOut):
+    """The class with the most spikes over the whole run; scores are the counts."""
+
+    kind: ClassVar[str] = "SpikeCount"
+
+    def decide(self, result: Result, population: Population) -> Decision:
+        classes = _classes(population)
+        _check_spiking(population, self.kind)
+        counts = _recorded(result.counts, population, "spike counts", "counts")
+        return _best(counts.reshape(len(counts), classes))
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class MembranePotential(ReadOut):
+    """The class with the highest potential after the last step, of neurons that only integrate.
+
+    Scores are potential * `population.potential_scale`, so classes with different
+    integer scales compare by value.
+    """
+
+    kind: ClassVar[str] = "MembranePotential"
+
+    def decide(self, result: Result, population: Population) -> Decision:
+        classes = _classes(population)
+        if isinstance(population.neuron, IF):
+            raise UsageError(
+                "the output neurons spike, so their potential is only what is left after the resets",
+                where=population.name,
+                found=self.kind,
+                hint="read them out with SpikeCount, or convert with readout='potential'",
+            )
+        potentials = _recorded(result.final_potentials, population, "final potentials", "potentials")
+        values = potentials * np.asarray(population.potential_scale, dtype=np.float64)
+        return _best(values.reshape(len(values), classes))
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class SpikesToDecision(ReadOut):
+    """The class that is first to reach `spikes` spikes.
+
+    Scores are the steps that were left when a class got there, its own step included:
+    T - t, and 0 where it never did.
+
+    Attributes:
+        spikes: how many spikes decide, at least 1.
+    """
+
+    kind: ClassVar[str] = "SpikesToDecision"
+    spikes: int = 1
+
+    def __post_init__(self) -> None:
+        if self.spikes < 1:
+            raise UsageError("at least one spike decides", where=self.kind, found=self.spikes, limit=1)
+
+    def decide(self, result: Result, population: Population) -> Decision:
+        return _race(result, population, self.spikes, self.kind)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class FirstSpike(ReadOut):
+    """The class that spikes first (time to first spike); scores as in `SpikesToDecision`."""
+
+    kind: ClassVar[str] = "FirstSpike"
+
+    def decide(self, result: Result, population: Population) -> Decision:
+        return _race(result, population, 1, self.kind)
+
+
+def _race(result: Result, population: Population, needed: int, read_out: str) -> Decision:
+    """The class first to reach `needed` spikes, and the step in which it did."""
+    classes = _classes(population)
+    _check_spiking(population, read_out)
+    spikes = _recorded(result.spikes, population, "spikes", "spikes")
+    if len(spikes) != result.steps:
+        raise DataError(
+            "the spikes of some steps were not recorded",
+            where=population.name,
+            found=f"{len(spikes)} steps",
+            limit=result.steps,
+            hint="leave Recording(steps=...) at its default",
+        )
+    totals = spikes.reshape(*spikes.shape[:2], classes).cumsum(axis=0, dtype=np.int64)
+    left = (totals >= needed).sum(axis=0)
+    decision = _best(left)
+    decided = left.max(axis=1) > 0
+    decided_at = np.where(decided, result.steps - left.max(axis=1), -1)
+    return Decision(decision.labels, left, decision.tied | ~decided, decided_at)

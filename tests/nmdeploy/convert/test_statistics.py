@@ -1,0 +1,54 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nmdeploy.convert.statistics import RESOLUTION, Distribution
+
+VALUES = st.lists(st.floats(-(2.0**60), 2.0**60, width=32), min_size=1, max_size=60)
+
+
+def distribution_of(*parts):
+    distribution = Distribution()
+    for part in parts:
+        distribution.add(np.asarray(part, dtype=np.float32))
+    return distribution
+
+
+@given(VALUES, st.floats(0.001, 100))
+@settings(max_examples=80)
+def test_a_percentile_is_the_order_statistic_rounded_up_a_little(values, percent):
+    exact = np.percentile(np.maximum(np.float32(values), 0), percent, method="inverted_cdf")
+    found = distribution_of(values).percentile(percent)
+    assert found == 0 if exact < 1e-41 else exact <= found <= exact * (1 + RESOLUTION)
+
+
+@given(VALUES)
+@settings(max_examples=30)
+def test_the_hundredth_percentile_is_the_largest_value_exactly(values):
+    distribution = distribution_of(values)
+    largest = max(0.0, *values, 0.0)
+    assert distribution.largest == largest
+    assert distribution.percentile(100) == (largest if largest > 1e-41 else 0)
+
+
+def test_batches_do_not_matter(rng):
+    values = rng.normal(size=1000).astype(np.float32)
+    whole, parts = distribution_of(values), distribution_of(*np.split(values[::-1], 8))
+    assert [whole.percentile(p) for p in (50, 90, 99.9)] == [parts.percentile(p) for p in (50, 90, 99.9)]
+
+
+@pytest.mark.parametrize(("percent", "expected"), [(99.9, 999), (99.95, 1000), (50, 500), (0.05, 1)])
+def test_the_rank_is_exact_at_the_borders(percent, expected):
+    # 1..1000 are multiples of a bin's width below 2048, so each has its own bin.
+    values = distribution_of(np.arange(1, 1001, dtype=np.float32))
+    assert int(values.percentile(percent)) == expected
+
+
+def test_a_percentile_is_the_last_float_of_its_bin():
+    assert RESOLUTION == 2.0**-11
+    assert distribution_of([1.0, 4.0]).percentile(50) == 1 + 2.0**-11 - 2.0**-23
+
+
+def test_zeros_of_both_signs_and_negative_values_are_zero():
+    assert distribution_of([-0.0, 0.0, -3.0]).percentile(100) == 0
