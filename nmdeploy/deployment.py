@@ -9,6 +9,7 @@ from typing import Any
 from nmdeploy.coding import Encoder, ReadOut
 from nmdeploy.errors import FitError
 from nmdeploy.network import Network
+from nmdeploy.registry import chip as find_chip
 from nmdeploy.structure import Record
 from nmdeploy.synapses import Array
 from nmdeploy.target import Choice, Profile, Severity, Violation
@@ -32,8 +33,11 @@ class CoreLoad(Record):
     neurons: Array
     used: Mapping[str, int]
 
+    def __post_init__(self) -> None:
+        self.freeze_arrays()
 
-@dataclass(frozen=True, eq=False)
+
+@dataclass(frozen=True, eq=False, repr=False)
 class Placement(Record):
     """Where every neuron lives.
 
@@ -64,12 +68,12 @@ class Placement(Record):
         return tuple(load for load in self.cores if load.population == population)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class TestVectors(Record):
     """Inputs with the spikes they must cause; a bundle carries them to test itself.
 
     Attributes:
-        inputs: spikes by input population, `[T, N, *shape]` uint8.
+        inputs: spikes by input population, `[T, N, *shape]` uint8, wider where the input's range is.
         spikes: expected spikes by output population, `[T_total, N, *shape]` uint8.
         potentials: expected membrane potential of the outputs after the last step, `[N, *shape]` int64.
     """
@@ -80,8 +84,11 @@ class TestVectors(Record):
     spikes: Mapping[str, Array]
     potentials: Mapping[str, Array]
 
+    def __post_init__(self) -> None:
+        self.freeze_arrays()
 
-@dataclass(frozen=True, eq=False)
+
+@dataclass(frozen=True, eq=False, repr=False)
 class Deployment(Record):
     """Everything needed to run a network on a chip, or to know bit by bit what it will do.
 
@@ -96,9 +103,11 @@ class Deployment(Record):
         readout: how output spikes become a decision.
         steps: input steps of one inference.
         figures: measured or emulated figures of the conversion by name, with their
-            provenance (`{"ann_accuracy": {"value": 0.97, "kind": "measured", "on": "..."}}`).
+            provenance (`{"accuracy.ANN": {"value": 0.97, "kind": "measured", "on": "...", ...}}`).
         provenance: versions, recipe and seeds, as plain text values.
         vectors: test vectors; None when none were stored.
+        source: the float spiking network it was made from, so that another chip can be
+            tried without the trained model; None when it was not kept.
     """
 
     network: Network
@@ -113,18 +122,19 @@ class Deployment(Record):
     figures: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     provenance: Mapping[str, str] = field(default_factory=dict)
     vectors: TestVectors | None = None
+    source: Network | None = None
 
     def with_(self, **changes: Any) -> Deployment:
         """A copy with some fields replaced."""
         return replace(self, **changes)
 
 
-def deploy(network: Network, choice: Choice, **extra: Any) -> Deployment:
+def deploy(network: Network, chip: Choice | str, **extra: Any) -> Deployment:
     """Lower an integer network to a chip, check its rules, give it cores, and check the result.
 
     Args:
-        network: integer network (`nmdeploy.quantize`).
-        choice: target and chip (`nmdeploy.target("loihi1")`).
+        network: integer network (`nmdeploy.to_integers`).
+        chip: target and chip, or their name (`"loihi1"`, `"loihi:loihi2"`).
         extra: further fields of `Deployment` (encoder, readout, steps, provenance, ...).
 
     Returns:
@@ -133,14 +143,15 @@ def deploy(network: Network, choice: Choice, **extra: Any) -> Deployment:
     Raises:
         FitError: with every violation, when the network does not fit.
     """
-    target, chip = choice.target, choice.chip
-    lowered = target.lower(network, chip)
-    found = [violation for rule in target.rules(chip) for violation in rule(lowered.network, chip)]
+    choice = find_chip(chip) if isinstance(chip, str) else chip
+    target, model = choice.target, choice.chip
+    lowered = target.lower(network, model)
+    found = [violation for rule in target.rules(model) for violation in rule(lowered.network, model)]
     if any(violation.severity is Severity.ERROR for violation in found):
-        raise FitError(chip.title, found)
-    placement = target.map(lowered.network, chip)
-    broken = target.check(lowered.network, placement, chip)
+        raise FitError(model.title, found)
+    placement = target.map(lowered.network, model)
+    broken = target.check(lowered.network, placement, model)
     if broken:
-        raise FitError(chip.title, broken)
+        raise FitError(model.title, broken)
     remarks = (*extra.pop("remarks", ()), *lowered.remarks, *found)
-    return Deployment(lowered.network, target.name, chip.name, lowered.profile, placement, remarks=remarks, **extra)
+    return Deployment(lowered.network, target.name, model.name, lowered.profile, placement, remarks=remarks, **extra)

@@ -20,16 +20,20 @@ GROUP = "nmdeploy.targets"
 def _load() -> tuple[dict[str, Target], dict[str, str]]:
     found: dict[str, Target] = {}
     broken: dict[str, str] = {}
-    for point in sorted(entry_points(group=GROUP), key=lambda point: point.name):
+    for point in sorted(entry_points(group=GROUP), key=lambda point: (point.name, point.value)):
         try:
             target = point.load()
         except Exception as error:  # noqa: BLE001  a plug-in may fail in any way; `doctor` tells
             broken[point.name] = f"{type(error).__name__}: {error}"
             continue
-        if isinstance(target, Target):
-            found[point.name] = target
-        else:
+        if not isinstance(target, Target):
             broken[point.name] = f"{point.value} is no Target"
+        elif target.name != point.name:
+            broken[point.name] = f"{point.value} calls itself {target.name!r}"
+        elif found.get(point.name, target) is not target:
+            broken[f"{point.name} ({point.value})"] = "another plug-in has this name"
+        else:
+            found[point.name] = target
     return found, broken
 
 
@@ -43,7 +47,7 @@ def broken_targets() -> dict[str, str]:
     return dict(_load()[1])
 
 
-def target(name: str) -> Choice:
+def chip(name: str) -> Choice:
     """The target and chip that `name` means: a family, a chip, or `family:chip`.
 
     Raises:
@@ -53,11 +57,15 @@ def target(name: str) -> Choice:
     known = targets()
     if family in known:
         chips = known[family].chips()
-        if not chip_name or chip_name in chips:
-            return Choice(known[family], chips[chip_name or next(iter(chips))])
+        wanted = chip_name or next(iter(chips), "")
+        if wanted in chips:
+            return Choice(known[family], chips[wanted])
     matches = [Choice(each, each.chips()[name]) for each in known.values() if name in each.chips()]
     if len(matches) == 1:
         return matches[0]
+    if matches:
+        listing = ", ".join(f"{each.target.name}:{name}" for each in matches)
+        raise UsageError("several targets have a chip of this name", found=repr(name), limit=listing)
     listing = ", ".join(f"{each.name}:{chip}" for each in known.values() for chip in each.chips()) or "none"
     reason = f"; {broken_targets()[family]}" if family in broken_targets() else ""
     raise UsageError(f"unknown target{reason}", found=repr(name), limit=listing, hint="see: nmdeploy targets")

@@ -1,1 +1,1 @@
-""""""
+"""Chip families, one folder each; found through the entry-point group `nmdeploy.targets`."""

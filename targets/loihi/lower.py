@@ -1,0 +1,196 @@
+"""Lowering: an integer network of ideal neurons becomes one of Loihi's.
+
+Weights keep their sum in Loihi's storage: a signed 8-bit weight w is stored as 2w, an
+even number in -256..254 (mixed signs lose the lowest bit), with weight exponent -1, so
+that a spike still counts w. Potentials, shifted left by 6 like every input, then count
+1/64 of a weight unit.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from nmdeploy.bounds import population_bound
+from nmdeploy.errors import FitError, UsageError
+from nmdeploy.linear_maps import Array
+from nmdeploy.network import Network, Population, Projection
+from nmdeploy.neurons import IF, Integrator, Number
+from nmdeploy.target import Chip, Lowered, Profile, Severity, Violation
+from quantize import smallest_dtype
+from targets.loihi.latency import relative_delays
+from targets.loihi.neuron import ALIGNMENT, LoihiLIF
+
+BIAS_EXPONENT = 6
+"""Puts the bias mantissa in weight units, since inputs are shifted by 6 too."""
+WEIGHT_EXPONENT = -1
+"""Undoes the doubling of stored weights."""
+
+PROFILE = Profile(
+    "loihi/chip",
+    (
+        ("range", "design rules keep the network where Lava 0.10.0 and the chip agree"),
+        ("synapses", "signed 8-bit weights, stored doubled with exponent -1; sums of at most 16 bits"),
+        ("current", "u := a << 6, 24 bits, lasts one step"),
+        ("potential", "v := v + u + bias, saturates at +-(2^23 - 1); one weight unit is 64"),
+        ("fire", "v > vth * 64"),
+        ("reset", "to zero, the overshoot is lost"),
+        ("latency", "one step a synapse layer"),
+    ),
+)
+
+
+def lower(network: Network, chip: Chip) -> Lowered:
+    """`network` with Loihi neurons, stored weights and a step of latency a layer.
+
+    Args:
+        network: integers, with `IF` and `Integrator` neurons.
+        chip: the chip.
+
+    Raises:
+        UsageError: for a float network.
+        FitError: with everything that Loihi's neuron cannot express.
+    """
+    if not network.is_integer:
+        hint = "quantize it first (nmdeploy.to_integers)"
+        raise UsageError("only an integer network can be lowered", where=network.name, hint=hint)
+    found = [each for population in network.populations for each in neuron_violations(population)]
+    found += [each for projection in network.projections for each in projection_violations(projection)]
+    if found:
+        raise FitError(chip.title, found)
+    neurons = {p.name: p.neuron for p in network.populations if isinstance(p.neuron, (IF, Integrator))}
+    populations = tuple(_lower_population(each, neurons.get(each.name), chip) for each in network.populations)
+    delays, in_time = relative_delays(network)
+    projections = tuple(
+        _lower_projection(projection, delay) for projection, delay in zip(network.projections, delays, strict=True)
+    )
+    remarks = [each for name, neuron in neurons.items() for each in _remarks(network, name, neuron, chip)]
+    remarks += [] if in_time else [_slower_loop(network)]
+    lowered = replace(network, populations=populations, projections=projections)
+    return Lowered(lowered, PROFILE, tuple(remarks))
+
+
+def neuron_violations(population: Population) -> list[Violation]:
+    """What Loihi's LIF cannot express of a population's neuron."""
+    neuron, where = population.neuron, population.name
+    if neuron is None:
+        return []
+    if not isinstance(neuron, (IF, Integrator)):
+        return [Violation("LOI110", where, "the neuron model cannot be lowered", neuron.kind, "IF, Integrator")]
+    found = []
+    if neuron.potential is not None:
+        message, bits = "the potential has a format of its own", f"{neuron.potential.bits} bits"
+        found.append(Violation("LOI111", where, message, bits, "none", "leave the potential's format to the chip"))
+    if isinstance(neuron, IF):
+        found += _firing_violations(neuron, where)
+    return found
+
+
+def _firing_violations(neuron: IF, where: str) -> list[Violation]:
+    found = []
+    if neuron.v_min is not None:
+        hint = "convert without v_min"
+        message = "Loihi's potential has no floor"
+        found.append(Violation("LOI112", where, message, float(np.min(neuron.v_min)), "none", hint))
+    if neuron.refractory:
+        hint = "convert with refractory=0"
+        message = "refractory steps are not supported (Lava has no fixed-point model of them)"
+        found.append(Violation("LOI113", where, message, neuron.refractory, 0, hint))
+    thresholds = np.unique(neuron.threshold)
+    if len(thresholds) > 1:
+        hint = "quantize with one scale a layer (per_channel=False)"
+        message = "thresholds differ within the population"
+        found.append(Violation("LOI114", where, message, f"{thresholds[0]} and {thresholds[-1]}", 1, hint))
+    return found
+
+
+def projection_violations(projection: Projection) -> list[Violation]:
+    """What Loihi's synapses cannot express of a projection."""
+    if projection.accumulator is None:
+        return []
+    found = f"{projection.accumulator.bits} bits"
+    hint = "leave the accumulator's format to the chip"
+    return [Violation("LOI115", projection.name, "the projection has an accumulator of its own", found, "none", hint)]
+
+
+def _lower_population(population: Population, neuron: IF | Integrator | None, chip: Chip) -> Population:
+    if neuron is None:
+        return population
+    scale = population.potential_scale / (1 << ALIGNMENT)
+    return replace(population, neuron=_lower_neuron(neuron, chip), potential_scale=scale)
+
+
+def _lower_neuron(neuron: IF | Integrator, chip: Chip) -> LoihiLIF:
+    threshold = chip.limit("threshold_mantissa")
+    if isinstance(neuron, IF):
+        # In integers v >= threshold is v > threshold - 1; v is a multiple of 64 as the threshold is.
+        threshold = int(np.max(neuron.threshold)) - (neuron.fire == ">=")
+    v_init = np.multiply(neuron.v_init, 1 << ALIGNMENT, dtype=np.int64)
+    return LoihiLIF(threshold, bias_mant=_compact(neuron.bias), bias_exp=BIAS_EXPONENT, v_init=_compact(v_init))
+
+
+def _compact(value: Number) -> int | Array:
+    """An integer, or an array of the smallest integer type."""
+    array = np.asarray(value, dtype=np.int64)
+    return int(array) if array.ndim == 0 else array.astype(smallest_dtype(int(array.min()), int(array.max())))
+
+
+def _lower_projection(projection: Projection, delay: int) -> Projection:
+    chain = list(projection.synapses)
+    for index in reversed(range(len(chain))):
+        weight = chain[index].weight
+        if weight is not None:
+            chain[index] = chain[index].with_weight(_doubled(weight))
+            exponent = projection.exponent + WEIGHT_EXPONENT
+            return replace(projection, synapses=tuple(chain), delay=delay, exponent=exponent)
+    return replace(projection, delay=delay)  # weights of 1 throughout: one sign, so no bit is lost
+
+
+def _doubled(weight: Array) -> Array:
+    doubled = weight.astype(np.int64) << -WEIGHT_EXPONENT
+    return doubled.astype(smallest_dtype(int(doubled.min()), int(doubled.max())))
+
+
+def _remarks(network: Network, where: str, neuron: IF | Integrator, chip: Chip) -> list[Violation]:
+    """What lowering changes of population `where`, as warnings."""
+    found = []
+    if isinstance(neuron, IF) and neuron.reset == "subtract":
+        message = "reset by subtraction becomes reset to zero: the overshoot is lost, accuracy may fall"
+        hint = "convert with reset='zero', or raise the threshold"
+        found.append(_warning("LOI101", where, message, "subtract", "zero", hint))
+    if isinstance(neuron, Integrator):
+        found += _horizon(network, where, neuron, chip)
+    if np.any(neuron.v_init):
+        message = "the initial potential is not 0; the host must write it again before every sample"
+        found.append(_warning("LOI103", where, message, int(np.max(np.abs(neuron.v_init))), 0))
+    return found
+
+
+def _horizon(network: Network, where: str, neuron: Integrator, chip: Chip) -> list[Violation]:
+    """For how many steps an integrator provably neither reaches the largest threshold nor saturates."""
+    current = population_bound(network, where).interval
+    each = max(abs(current.minimum + int(np.min(neuron.bias))), abs(current.maximum + int(np.max(neuron.bias))))
+    if each == 0:
+        return []
+    room = chip.limit("threshold_mantissa") - int(np.max(np.abs(neuron.v_init)))
+    message = "an integrator becomes a LIF of the largest threshold; it cannot reach it within this many steps"
+    hint = "run no longer than that, or check that final potentials stay small"
+    return [_warning("LOI102", where, message, f"{max(0, room // each)} steps", None, hint)]
+
+
+def _slower_loop(network: Network) -> Violation:
+    message = "a loop has fewer steps of delay than synapse layers: every projection is one step slower than asked"
+    hint = "give the projections of the loop a delay of at least 1 each"
+    return _warning("LOI104", network.name, message, hint=hint)
+
+
+def _warning(
+    code: str,
+    where: str,
+    message: str,
+    found: float | str | None = None,
+    limit: float | str | None = None,
+    hint: str | None = None,
+) -> Violation:
+    return Violation(code, where, message, found, limit, hint, Severity.WARNING)

@@ -1,0 +1,178 @@
+from dataclasses import replace
+from typing import ClassVar
+
+import numpy as np
+import pytest
+
+from nmdeploy.deployment import deploy
+from nmdeploy.errors import FitError
+from nmdeploy.network import Network, Population, Projection
+from nmdeploy.neurons import IF, Integrator
+from nmdeploy.synapses import Conv2d, Dense, OneToOne, SumPool2d
+from targets.loihi import TARGET
+from targets.loihi.neuron import LoihiLIF
+from targets.loihi.rules import synaptic_memory, unrolled
+
+SMALL = np.array([[2, -4], [6, 8]], dtype=np.int16)
+
+
+def net(neuron=None, weight=SMALL, *, maximum=1, minimum=0, **projection):
+    """One Dense projection into Loihi neurons."""
+    weight = np.asarray(weight)
+    source = Population("in", (weight.shape[1],), minimum=minimum, maximum=maximum)
+    target = Population("out", (weight.shape[0],), neuron or LoihiLIF(10))
+    projection = {"delay": 1, **projection}
+    return Network("net", (source, target), (Projection("in", "out", (Dense(weight),), **projection),))
+
+
+def broken(network, chip):
+    return [violation for rule in TARGET.rules(chip) for violation in rule(network, chip)]
+
+
+def codes(network, chip):
+    return [violation.code for violation in broken(network, chip)]
+
+
+def test_a_sound_network_breaks_nothing(loihi1, loihi2):
+    assert codes(net(), loihi1) == []
+    assert codes(net(), loihi2) == []
+
+
+class Foreign(OneToOne):
+    kind: ClassVar[str] = "Foreign"
+
+
+def test_unknown_kinds_of_synapse_and_neuron(loihi1):
+    populations = (Population("in", (2,)), Population("out", (2,), Integrator()))
+    network = Network("net", populations, (Projection("in", "out", (Foreign(np.array([2])),), delay=1),))
+    assert codes(network, loihi1) == ["LOI001", "LOI002"]
+
+
+def image(channels, size, kernel_channels=1, kernel=1, synapses=None):
+    weight = np.full((channels, kernel_channels, kernel, kernel), 2, np.int16)
+    populations = (
+        Population("in", (kernel_channels, size + kernel - 1, size + kernel - 1)),
+        Population("out", (channels, size, size), LoihiLIF(10)),
+    )
+    return Network("image", populations, (Projection("in", "out", synapses or (Conv2d(weight),), delay=1),))
+
+
+def test_more_neurons_than_compartments(loihi1):
+    assert codes(image(128, 32), loihi1) == []
+    (violation,) = broken(image(129, 32), loihi1)
+    assert (violation.code, violation.found, violation.limit) == ("LOI003", 129 * 1024, 128 * 1024)
+    assert "'out' has most" in violation.hint
+
+
+def test_more_synapses_than_memory_are_told_without_unrolling_them(loihi1):
+    network = image(33, 16, 32, 8)
+    (violation,) = synaptic_memory(network, loihi1)
+    assert (violation.code, violation.limit) == ("LOI004", 128 * 16384 * 64 // 8)
+    assert violation.found == 33 * 16 * 16 * 32 * 64
+    assert list(unrolled(network, loihi1)) == []
+
+
+@pytest.mark.parametrize(
+    ("weight", "lost"),
+    [
+        ([[254, -256]], None),
+        ([[255, 1]], None),
+        ([[-255, -1]], None),
+        ([[-256, -2]], None),  # also storable as mixed
+        ([[3, -4]], 3),
+        ([[256, -2]], 256),
+        ([[256, 2]], 256),
+        ([[-258, 2]], -258),
+        ([[-256, -1]], -256),
+    ],
+)
+def test_stored_weights(loihi1, weight, lost):
+    found = [each.found for each in broken(net(weight=weight), loihi1) if each.code == "LOI005"]
+    assert found == ([] if lost is None else [lost])
+
+
+def test_overlapping_pools_add_weights_up(loihi1):
+    pools = (SumPool2d((2, 2), (1, 1)), Conv2d(np.full((1, 1, 2, 2), 100, np.int16)))
+    network = image(1, 4, 1, 3, pools)
+    (violation,) = broken(network, loihi1)
+    assert (violation.code, violation.found) == ("LOI005", 400)
+
+
+def test_exponents_must_not_cut_bits_off(loihi1):
+    assert codes(net(exponent=-1), loihi1) == []
+    (violation,) = broken(net(exponent=-2), loihi1)
+    assert (violation.code, violation.found, violation.limit) == ("LOI006", 2, "multiples of 4")
+
+
+def test_the_sum_of_a_step(loihi1):
+    edge = np.full((1, 256), 128, np.int16)  # 256 * 128 = 32768
+    below = edge - (np.arange(256) == 0)
+    assert codes(net(LoihiLIF(1), below), loihi1) == []
+    (violation,) = broken(net(LoihiLIF(1), edge), loihi1)
+    assert (violation.code, violation.where, violation.found, violation.limit) == ("LOI007", "out", 32768, 32767)
+    assert codes(net(LoihiLIF(1), -edge), loihi1) == ["LOI007"]
+    assert codes(net(LoihiLIF(1), edge, exponent=-1), loihi1) == []
+
+
+@pytest.mark.parametrize(
+    ("neuron", "code", "found"),
+    [
+        (LoihiLIF(131071), None, None),
+        (LoihiLIF(0), None, None),
+        (LoihiLIF(131072), "LOI008", 131072),
+        (LoihiLIF(-1), "LOI008", -1),
+        (LoihiLIF(np.array([5, 6])), "LOI009", 2),
+        (LoihiLIF(np.array([5, 5])), None, None),
+        (LoihiLIF(5, bias_mant=np.array([-4096, 4095])), None, None),
+        (LoihiLIF(5, bias_mant=4096), "LOI010", 4096),
+        (LoihiLIF(5, bias_mant=np.array([-4097, 0])), "LOI010", -4097),
+        (LoihiLIF(5, bias_exp=8), "LOI010", 8),
+        (LoihiLIF(5, bias_exp=-1), "LOI010", -1),
+        (LoihiLIF(5, du=-1), "LOI011", -1),
+        (LoihiLIF(5, dv=4096), "LOI011", 4096),
+        (LoihiLIF(5, v_init=2**23), "LOI013", 2**23),
+        (LoihiLIF(5, v_init=1 - 2**23), None, None),
+        (LoihiLIF(5, u_init=-(2**22), bias_mant=-4096, bias_exp=7), None, None),
+    ],
+)
+def test_neuron_parameters(loihi1, neuron, code, found):
+    assert [(each.code, each.found) for each in broken(net(neuron), loihi1)] == ([(code, found)] if code else [])
+
+
+def test_current_and_bias_together(loihi1):
+    # 4 * 64 a step, a quarter of which is forgotten in every step: 4 * 256 at rest.
+    weight = np.array([[4]])
+    steady = LoihiLIF(1, du=1023, u_init=0)
+    assert codes(net(steady, weight), loihi1) == []
+    at_edge = replace(steady, bias_mant=2**23 - 1 - 4 * 256)
+    assert codes(net(at_edge, weight), loihi1) == ["LOI010"]
+    beyond = replace(steady, bias_mant=2**23 - 4 * 256)
+    assert codes(net(beyond, weight), loihi1) == ["LOI010", "LOI012"]
+    assert codes(net(LoihiLIF(1, u_init=2**23 - 1, bias_mant=1), weight), loihi1) == ["LOI012"]
+
+
+def test_delays(loihi1):
+    assert codes(net(delay=63), loihi1) == []
+    assert codes(net(delay=64), loihi1) == ["LOI014"]
+    assert codes(net(delay=0), loihi1) == ["LOI014"]
+
+
+def test_graded_spikes_are_loihi_2s(loihi1, loihi2):
+    (violation,) = broken(net(maximum=2), loihi1)
+    assert (violation.code, violation.found) == ("LOI015", "0..2")
+    assert "DeterministicRate" in violation.hint
+    assert codes(net(maximum=2), loihi2) == []
+    assert codes(net(minimum=-1), loihi2) == ["LOI015"]
+
+
+def test_all_violations_come_at_once(loihi1):
+    found = codes(net(LoihiLIF(131072, bias_mant=5000), [[3, -4], [2, 2]], delay=99, maximum=3), loihi1)
+    assert found == ["LOI005", "LOI008", "LOI010", "LOI014", "LOI015"]
+
+
+def test_deploy_refuses_what_breaks_a_rule():
+    populations = (Population("in", (2,), maximum=9), Population("out", (2,), IF(200000, bias=9999, reset="zero")))
+    network = Network("bad", populations, (Projection("in", "out", (Dense(np.ones((2, 2), np.int8)),), delay=70),))
+    with pytest.raises(FitError) as caught:
+        deploy(network, "loihi1")
+    assert [each.code for each in caught.value.violations] == ["LOI008", "LOI010", "LOI014", "LOI015"]
