@@ -1,0 +1,52 @@
+"""`nmdeploy doctor`: what is installed, what is missing, what to type."""
+
+from __future__ import annotations
+
+import platform
+from importlib.metadata import PackageNotFoundError, version
+
+import click
+
+from nmdeploy.cli.console import say
+
+LIBRARIES = (
+    ("numpy", None, "everything"),
+    ("scipy", None, "unrolled matrices, mapping"),
+    ("h5py", None, "bundles"),
+    ("torch", "torch", "import from PyTorch"),
+    ("scikit-learn", "demo", "the demonstration's data"),
+    ("matplotlib", "plot", "nothing yet; plots come later"),
+    ("lava-nc", "loihi", "tests against Lava itself (Python 3.10 only)"),
+    ("onnx", "onnx", "nothing yet; import from ONNX comes later"),
+    ("nir", "nir", "nothing yet; import from NIR comes later"),
+    ("sinabs", "dynapcnn", "nothing yet; DYNAP-CNN and Speck come later"),
+    ("sPyNNaker", "spinnaker", "nothing yet; SpiNNaker comes later"),
+)
+
+
+def installed(distribution: str) -> str | None:
+    """The version of an installed distribution, None when it is missing; nothing is imported."""
+    try:
+        return version(distribution)
+    except PackageNotFoundError:
+        return None
+
+
+@click.command("doctor")
+def doctor_command() -> None:
+    """Tell what is installed, what is missing and what to type."""
+    from nmdeploy.registry import broken_targets, targets
+    from nmdeploy.report.summary import table
+
+    say(f"Python {platform.python_version()} on {platform.system()} {platform.machine()}")
+    say(f"nmdeploy {installed('nmdeploy')}\n")
+    rows = []
+    for name, extra, purpose in LIBRARIES:
+        found = installed(name)
+        remedy = "" if found or extra is None else f"pip install 'nmdeploy[{extra}]'"
+        rows.append((name, found or "missing", purpose, remedy))
+    say(table(("library", "version", "needed for", "to get it"), rows))
+    say("\ntargets: " + (", ".join(targets()) or "none"))
+    for name, reason in broken_targets().items():
+        say(f"target {name} cannot be loaded: {reason}")
+    say("boards: none detected (this release runs on the emulator only)")

@@ -1,0 +1,77 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from nmdeploy.pipeline import Recipe
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+existing_file = click.Path(exists=True, dir_okay=False, path_type=Path)
+new_file = click.Path(dir_okay=False, path_type=Path)
+
+_DEFAULTS = Recipe()
+
+
+def recipe_options(command: Command) -> Command:
+    """Add the options that make up a `Recipe`."""
+    options = (
+        click.option(
+            "--steps", default=_DEFAULTS.steps, show_default=True, type=click.IntRange(1), help="Input steps."
+        ),
+        click.option(
+            "--normalization",
+            default=_DEFAULTS.normalization,
+            show_default=True,
+            type=click.Choice(["percentile", "max", "model", "fixed"]),
+            help="How activations become rates.",
+        ),
+        click.option("--percentile", default=_DEFAULTS.percentile, show_default=True, help="For percentile."),
+        click.option("--factor", default=None, type=float, help="For fixed."),
+        click.option(
+            "--input",
+            default=_DEFAULTS.input,
+            show_default=True,
+            type=click.Choice(["spikes", "current"]),
+            help="Binary input spikes, or graded values at every step.",
+        ),
+        click.option("--low", default=_DEFAULTS.low, show_default=True, help="Smallest input of the network."),
+        click.option("--high", default=_DEFAULTS.high, show_default=True, help="Largest input of the network."),
+        click.option(
+            "--readout",
+            default=_DEFAULTS.readout,
+            show_default=True,
+            type=click.Choice(["count", "potential"]),
+            help="Spike counts, or membrane potentials of a last layer that does not spike.",
+        ),
+        click.option(
+            "--reset",
+            default=_DEFAULTS.reset,
+            show_default=True,
+            type=click.Choice(["subtract", "zero"]),
+            help="Reset of the ideal neurons; a chip may know only one of them.",
+        ),
+        click.option(
+            "--v-init",
+            "v_init_fraction",
+            default=_DEFAULTS.v_init_fraction,
+            show_default=True,
+            help="Initial membrane potential as a share of the threshold.",
+        ),
+        click.option(
+            "--scale",
+            default=_DEFAULTS.scale,
+            show_default=True,
+            type=click.Choice(["max", "percentile", "mse", "power-of-two"]),
+            help="How integer scales are found.",
+        ),
+        click.option("--seed", default=_DEFAULTS.seed, show_default=True, help="Seed of everything random."),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command

@@ -1,0 +1,133 @@
+"""From samples to decisions: encode, run, read out, in batches of bounded memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nmdeploy.coding import (
+    ConstantCurrent,
+    Decision,
+    DeterministicRate,
+    Encoder,
+    MembranePotential,
+    ReadOut,
+    SpikeCount,
+)
+from nmdeploy.deployment import Deployment
+from nmdeploy.emulator.result import Recording, Result
+from nmdeploy.emulator.run import emulate
+from nmdeploy.emulator.simulate import simulate
+from nmdeploy.errors import UsageError
+from nmdeploy.network import Network
+
+Progress = Callable[[int, int], None]
+"""Called with (samples done, samples in all)."""
+
+BATCH = 250
+
+
+@dataclass(frozen=True)
+class Inference:
+    """Decisions and the run they came from.
+
+    Attributes:
+        decision: what the read-out says of every sample.
+        result: the run, all batches joined along the sample axis.
+    """
+
+    decision: Decision
+    result: Result
+
+
+def infer(
+    network: Network | Deployment,
+    samples: NDArray[Any],
+    *,
+    encoder: Encoder | None = None,
+    readout: ReadOut | None = None,
+    steps: int | None = None,
+    record: Recording | None = None,
+    batch: int = BATCH,
+    progress: Progress | None = None,
+) -> Inference:
+    """Classify samples: emulated bit by bit when the network is integer, simulated when it is float.
+
+    Args:
+        network: a network with one input and one output, or a deployment of one.
+        samples: `[N, *shape]`, values in the encoder's range.
+        encoder: makes the input spikes; default: the deployment's, or `default_encoder`.
+        readout: makes the decisions; default: the deployment's, or `default_readout`.
+        steps: input steps of one inference; default: the deployment's.
+        record: what else to keep of the run.
+        batch: samples encoded and run at a time.
+        progress: called after every batch.
+
+    Returns:
+        Decisions and the joined result.
+
+    Raises:
+        UsageError: when the network has several inputs or outputs, or `steps` is not known.
+        DataError: from the encoder or read-out.
+    """
+    if isinstance(network, Deployment):
+        encoder, readout = encoder or network.encoder, readout or network.readout
+        steps, network = steps or network.steps, network.network
+    if not steps:
+        raise UsageError("the number of steps is not known", hint="pass steps=")
+    encoder, readout = encoder or default_encoder(network), readout or default_readout(network)
+    output = network[_only("output", network.outputs)]
+    source = _only("input", [population.name for population in network.inputs])
+    run = emulate if network.is_integer else simulate
+    results = []
+    for start in range(0, len(samples), batch):
+        spikes = encoder.encode(samples[start : start + batch], steps)
+        results.append(run(network, {source: spikes}, record=record or Recording()))
+        if progress is not None:
+            progress(min(start + batch, len(samples)), len(samples))
+    if not results:
+        raise UsageError("there are no samples")
+    result = join(results)
+    return Inference(readout.decide(result, output), result)
+
+
+def default_encoder(network: Network) -> Encoder:
+    """Evenly spaced spikes for a binary input, the value itself at every step for a graded one."""
+    largest = max(population.maximum for population in network.inputs)
+    return DeterministicRate() if largest == 1 else ConstantCurrent(levels=largest)
+
+
+def default_readout(network: Network) -> ReadOut:
+    """Spike counts, or membrane potentials where the output never fires (before lowering)."""
+    fires = all(network[name].spike_range[1] > 0 for name in network.outputs)
+    return SpikeCount() if fires else MembranePotential()
+
+
+def _only(role: str, names: Sequence[str]) -> str:
+    if len(names) != 1:
+        raise UsageError(f"one {role} population is needed here", found=", ".join(names) or "none", limit=1)
+    return names[0]
+
+
+def join(results: Sequence[Result]) -> Result:
+    """Several runs of one network over different samples as one run over all of them."""
+    first = results[0]
+
+    def joined(name: str, axis: int) -> Mapping[str, NDArray[Any]]:
+        parts = [getattr(result, name) for result in results]
+        return {key: np.concatenate([part[key] for part in parts], axis=axis) for key in parts[0]}
+
+    return replace(
+        first,
+        spikes=joined("spikes", 1),
+        potentials=joined("potentials", 1),
+        counts=joined("counts", 0),
+        final_potentials=joined("final_potentials", 0),
+        total_spikes=joined("total_spikes", 0),
+        synaptic_operations=joined("synaptic_operations", 0),
+        samples=sum(result.samples for result in results),
+    )

@@ -1,0 +1,241 @@
+"""The whole path in one call, and what each of its stages gets right.
+
+`build` strings the passes together in the order of the design: import has
+happened, then convert, quantize, lower and map. `measure` runs every stage on the
+same samples, so that a report can say where accuracy was lost.
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+import nmdeploy
+from nmdeploy.ann.execute import run as run_graph
+from nmdeploy.ann.graph import AnnGraph
+from nmdeploy.bundle import make_vectors
+from nmdeploy.coding import (
+    ConstantCurrent,
+    Decision,
+    DeterministicRate,
+    Encoder,
+    MembranePotential,
+    ReadOut,
+    SpikeCount,
+)
+from nmdeploy.convert.integers import to_integers
+from nmdeploy.convert.spiking import to_spiking
+from nmdeploy.data import Samples
+from nmdeploy.deployment import Deployment, deploy
+from nmdeploy.emulator.result import ALL, Recording
+from nmdeploy.errors import DataError, UsageError
+from nmdeploy.inference import Inference, Progress, infer
+from nmdeploy.network import Network
+from nmdeploy.report.activity import FIGURE as ACTIVITY
+from nmdeploy.report.activity import Activity
+from nmdeploy.report.figures import Accuracy, Kind, accuracy_figures
+from nmdeploy.structure import Record, field_names
+from nmdeploy.target import Choice
+from quantize import ScaleMethod
+
+Stage = Callable[[str], AbstractContextManager[Progress]]
+"""Opens a progress display for a stage of that title."""
+
+
+VECTORS = 2
+"""Samples whose spikes a bundle carries as test vectors."""
+
+
+_PREFIX = "recipe."
+
+
+def silent(_title: str) -> AbstractContextManager[Progress]:
+    """A `Stage` that shows nothing."""
+    return nullcontext(lambda _done, _total: None)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Recipe(Record):
+    """How a network is converted; stored with the bundle.
+
+    Attributes:
+        steps: input steps of one inference.
+        normalization: `percentile`, `max`, `model` or `fixed` (see `to_spiking`).
+        percentile: for `percentile`.
+        factor: for `fixed`.
+        input: `spikes` (binary, evenly spaced) or `current` (graded values).
+        low, high: range of the network's real inputs.
+        readout: `count` or `potential`.
+        reset: of the ideal neurons, `subtract` or `zero`; a chip may know only one of them.
+        v_init_fraction: initial membrane potential as a share of the threshold.
+        scale: how integer scales are found.
+        seed: of everything random.
+    """
+
+    steps: int = 64
+    normalization: str = "percentile"
+    percentile: float = 99.9
+    factor: float | None = None
+    input: str = "spikes"
+    low: float = 0.0
+    high: float = 1.0
+    readout: str = "count"
+    reset: str = "subtract"
+    v_init_fraction: float = 0.0
+    scale: str = ScaleMethod.MAX.value
+    seed: int = 0
+
+    @property
+    def encoder(self) -> Encoder:
+        """The encoder that the input population expects."""
+        kind = DeterministicRate if self.input == "spikes" else ConstantCurrent
+        return kind(low=self.low, high=self.high)
+
+    @property
+    def decision(self) -> ReadOut:
+        """The read-out of the output population."""
+        return SpikeCount() if self.readout == "count" else MembranePotential()
+
+    def provenance(self) -> dict[str, str]:
+        """The recipe and the versions it ran with, as text."""
+        settings = {_PREFIX + name: json.dumps(getattr(self, name)) for name in field_names(self)}
+        versions = {"nmdeploy": nmdeploy.__version__, "python": platform.python_version(), "numpy": np.__version__}
+        return {**versions, **settings}
+
+    @classmethod
+    def from_provenance(cls, provenance: Mapping[str, str]) -> Recipe:
+        """The recipe that a bundle was made with; what an older release did not tell has its default.
+
+        Raises:
+            UsageError: when the bundle tells none, or something that this release does not know.
+        """
+        stored = {key[len(_PREFIX) :]: text for key, text in provenance.items() if key.startswith(_PREFIX)}
+        unknown = sorted(set(stored) - set(field_names(cls)))
+        if unknown or not stored:
+            raise UsageError("the bundle does not tell a recipe of this release", found=", ".join(unknown) or "nothing")
+        return cls(**{name: json.loads(text) for name, text in stored.items()})
+
+
+@dataclass(frozen=True)
+class Stages:
+    """Every form a network takes on its way to the chip."""
+
+    graph: AnnGraph
+    spiking: Network
+    integers: Network
+    deployment: Deployment
+
+
+def build(graph: AnnGraph, calibration: NDArray[Any], chip: Choice, recipe: Recipe, stage: Stage = silent) -> Stages:
+    """Convert, quantize, lower and map an imported network.
+
+    Args:
+        graph: from an importer.
+        calibration: samples `[N, *shape]` without labels.
+        chip: from `nmdeploy.chip`.
+        recipe: how to convert.
+        stage: opens a progress display for each stage.
+
+    Raises:
+        NmdeployError: whatever a stage finds wrong; `FitError` when the chip is too small.
+    """
+    with stage("converting") as progress:
+        spiking = to_spiking(
+            graph,
+            calibration,
+            normalization=recipe.normalization,
+            percentile=recipe.percentile,
+            factor=recipe.factor,
+            input=recipe.input,
+            input_range=(recipe.low, recipe.high),
+            readout=recipe.readout,
+            reset=recipe.reset,
+            v_init_fraction=recipe.v_init_fraction,
+            progress=progress,
+        )
+    integers, deployment = place(spiking, chip, recipe, stage)
+    return Stages(graph, spiking, integers, deployment)
+
+
+def place(spiking: Network, chip: Choice, recipe: Recipe, stage: Stage = silent) -> tuple[Network, Deployment]:
+    """Quantize a float spiking network for a chip, lower it and give it cores."""
+    with stage(f"mapping to {chip.chip.title}"):
+        integers = to_integers(spiking, chip.precision, method=ScaleMethod(recipe.scale), percentile=recipe.percentile)
+        deployment = deploy(
+            integers,
+            chip,
+            encoder=recipe.encoder,
+            readout=recipe.decision,
+            steps=recipe.steps,
+            provenance=recipe.provenance(),
+            source=spiking,
+        )
+    return integers, deployment
+
+
+def measure(stages: Stages, samples: Samples, recipe: Recipe, stage: Stage = silent, on: str = "") -> Deployment:
+    """Run every stage on labelled samples and keep the figures in the deployment.
+
+    Args:
+        stages: from `build`.
+        samples: labelled test samples, none of them used for calibration.
+        recipe: the one it was built with.
+        stage: opens a progress display for each stage.
+        on: what the samples are, in words.
+
+    Returns:
+        The deployment with accuracies, activity and test vectors.
+
+    Raises:
+        DataError: without labels, or without samples.
+    """
+    if samples.y is None or not len(samples):
+        raise DataError("accuracy needs labelled samples", hint="add y to the data file")
+    labels = samples.y
+    runs: dict[str, Inference] = {}
+    forms: dict[str, Network | Deployment] = {
+        "float SNN": stages.spiking,
+        "integer SNN": stages.integers,
+        "chip": stages.deployment,
+    }
+    for title, network in forms.items():
+        with stage(f"running the {title}") as progress:
+            runs[title] = infer(
+                network,
+                samples.x,
+                encoder=recipe.encoder,
+                readout=recipe.decision,
+                steps=recipe.steps,
+                record=Recording(counts=(ALL,)),
+                progress=progress,
+            )
+    kinds = {"float SNN": Kind.SIMULATED, "integer SNN": Kind.EMULATED, "chip": Kind.EMULATED}
+    accuracies = [_ann_accuracy(stages.graph, samples.x, labels, on)]
+    accuracies += [
+        Accuracy.of(title, run.decision, labels, kinds[title], recipe.steps, on) for title, run in runs.items()
+    ]
+    activity = Activity.of(runs["chip"].result, stages.deployment.network)
+    figures = {**accuracy_figures(accuracies), ACTIVITY: activity.figure()}
+    return with_vectors(stages.deployment.with_(figures=figures), samples.x[:VECTORS])
+
+
+def with_vectors(deployment: Deployment, samples: NDArray[Any]) -> Deployment:
+    """The deployment with test vectors made from a few samples."""
+    if deployment.encoder is None:
+        raise UsageError("the deployment has no encoder", hint="pass encoder= to deploy")
+    source = deployment.network.inputs[0].name
+    return make_vectors(deployment, {source: deployment.encoder.encode(samples, deployment.steps)})
+
+
+def _ann_accuracy(graph: AnnGraph, x: NDArray[Any], labels: NDArray[np.int64], on: str) -> Accuracy:
+    scores = run_graph(graph, x)[graph.output].reshape(len(x), -1)
+    tied = np.count_nonzero(scores == scores.max(axis=1, keepdims=True), axis=1) > 1
+    decision = Decision(scores.argmax(axis=1), scores, tied)
+    return Accuracy.of("ANN", decision, labels, Kind.MEASURED, 0, on)

@@ -1,0 +1,124 @@
+"""Break the arithmetic on purpose, one constant or comparison at a time; the tests must notice.
+
+Run as a script; not collected by pytest. Every mutation is made in a copy of the
+tree, and the tests named for it are run there. A mutation that no test notices, or
+whose text is no longer in the source, makes the script exit with 1.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+COPIED = ("quantize", "nmdeploy", "targets", "tests", "pyproject.toml")
+
+
+@dataclass(frozen=True)
+class Mutation:
+    """Replace `before` by `after` once in `file`; `tests` must fail."""
+
+    file: str
+    before: str
+    after: str
+    tests: str
+
+
+NEURONS = "tests/nmdeploy/test_neurons.py"
+LOIHI = "tests/targets/loihi/test_neuron.py"
+REFERENCE = "tests/nmdeploy/emulator/test_reference.py"
+ENGINE = "tests/nmdeploy/emulator/test_engine.py"
+FORMATS = "tests/quantize/test_formats.py"
+ROUNDING = "tests/quantize/test_rounding.py"
+MAPS = "tests/nmdeploy/test_linear_maps.py tests/nmdeploy/test_synapses.py"
+
+MUTATIONS = (
+    Mutation("nmdeploy/neurons.py", "fired = v >= self.threshold", "fired = v > self.threshold", NEURONS),
+    Mutation("nmdeploy/neurons.py", "else v > self.threshold", "else v >= self.threshold", NEURONS),
+    Mutation(
+        "nmdeploy/neurons.py", "(current + self.bias)\n        if self.refr", "current\n        if self.refr", NEURONS
+    ),
+    Mutation("nmdeploy/neurons.py", "np.maximum(v, self.v_min)", "np.maximum(v, self.v_min + 1)", NEURONS),
+    Mutation("nmdeploy/neurons.py", 'state["silent_steps"] - 1, 0', 'state["silent_steps"] - 2, 0', NEURONS),
+    Mutation("nmdeploy/neurons.py", "v - fired * self.threshold", "v + fired * self.threshold", NEURONS),
+    Mutation("nmdeploy/neurons.py", "np.where(fired, 0, v)", "np.where(fired, 1, v)", NEURONS),
+    Mutation("targets/loihi/neuron.py", "v > np.left_shift", "v >= np.left_shift", LOIHI),
+    Mutation("targets/loihi/neuron.py", "ALIGNMENT = 6", "ALIGNMENT = 7", LOIHI),
+    Mutation("targets/loihi/neuron.py", "np.where(u > EDGE", "np.where(u >= EDGE", LOIHI),
+    Mutation("targets/loihi/neuron.py", "-EDGE + 1, EDGE - 1", "-EDGE, EDGE - 1", LOIHI),
+    Mutation("targets/loihi/neuron.py", "-EDGE + 1, EDGE - 1", "-EDGE + 1, EDGE", LOIHI),
+    Mutation("targets/loihi/neuron.py", "np.abs(product) >> DECAY_BITS", "np.abs(product) >> (DECAY_BITS - 1)", LOIHI),
+    Mutation(
+        "nmdeploy/emulator/reference.py", "sums >> -projection.exponent", "sums >> (1 - projection.exponent)", REFERENCE
+    ),
+    Mutation("nmdeploy/emulator/reference.py", "step >= projection[0].delay", "step > projection[0].delay", REFERENCE),
+    Mutation(
+        "nmdeploy/emulator/engine.py",
+        "self._reach - delay : self._reach - delay",
+        "self._reach - delay - 1 : self._reach - delay - 1",
+        ENGINE,
+    ),
+    Mutation(
+        "quantize/formats.py", "return -(1 << (self.bits - 1)) if", "return 1 - (1 << (self.bits - 1)) if", FORMATS
+    ),
+    Mutation("quantize/formats.py", "(kept ^ sign) - sign", "(kept ^ sign) + sign", FORMATS),
+    Mutation("quantize/rounding.py", "np.abs(real - whole) >= 0.5", "np.abs(real - whole) > 0.5", ROUNDING),
+    Mutation("quantize/rounding.py", "floor & 1 == 1", "floor & 1 == 0", ROUNDING),
+    Mutation("nmdeploy/linear_maps.py", "i * dilation[0], j * dilation[1]", "i, j", MAPS),
+    Mutation("nmdeploy/synapses/convolution.py", "outputs * stride - before", "outputs * stride + before", MAPS),
+    Mutation("nmdeploy/synapses/plain.py", "y // self.factor[0]", "y // self.factor[1]", MAPS),
+)
+
+
+def passes(tests: str, tree: Path) -> bool:
+    """Whether test files, separated by blanks, pass in the tree."""
+    command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *tests.split()]
+    environment = {**os.environ, "PYTHONPATH": str(tree), "PYTEST_ADDOPTS": "", "PYTHONDONTWRITEBYTECODE": "1"}
+    run = subprocess.run(command, cwd=tree, env=environment, capture_output=True, text=True, check=False)
+    if run.returncode not in (0, 1):
+        raise SystemExit(f"{tests} did not run:\n{run.stdout}\n{run.stderr}")
+    return run.returncode == 0
+
+
+def noticed(mutation: Mutation, tree: Path) -> bool:
+    """Whether the mutation's tests fail with it; the tree is left as it was."""
+    path = tree / mutation.file
+    source = path.read_text(encoding="utf-8")
+    path.write_text(source.replace(mutation.before, mutation.after, 1), encoding="utf-8")
+    try:
+        return not passes(mutation.tests, tree)
+    finally:
+        path.write_text(source, encoding="utf-8")
+
+
+def main() -> int:
+    """Try every mutation; 0 when all are noticed by tests that pass without it."""
+    missed = 0
+    with tempfile.TemporaryDirectory() as folder:
+        tree = Path(folder)
+        for name in COPIED:
+            copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
+            copy(ROOT / name, tree / name)
+        for tests in sorted({mutation.tests for mutation in MUTATIONS}):
+            if not passes(tests, tree):
+                raise SystemExit(f"{tests} fails before anything is broken")
+        for mutation in MUTATIONS:
+            title = f"{mutation.file}: {mutation.before.splitlines()[0]!r} -> {mutation.after.splitlines()[0]!r}"
+            if mutation.before not in (tree / mutation.file).read_text(encoding="utf-8"):
+                print(f"GONE    {title}")
+                missed += 1
+                continue
+            found = noticed(mutation, tree)
+            missed += not found
+            print(f"{'noticed' if found else 'MISSED '} {title}", flush=True)
+    print(f"{len(MUTATIONS) - missed} passed, {missed} failed")
+    return 1 if missed else 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

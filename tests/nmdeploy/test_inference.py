@@ -1,0 +1,77 @@
+"""From samples to decisions: batches, defaults, refusals."""
+
+import numpy as np
+import pytest
+
+from nmdeploy.coding import Bernoulli, ConstantCurrent, DeterministicRate, MembranePotential, SpikeCount
+from nmdeploy.emulator.result import ALL, Recording
+from nmdeploy.errors import UsageError
+from nmdeploy.inference import default_encoder, default_readout, infer
+from nmdeploy.network import Network, Population, Projection
+from nmdeploy.neurons import IF, Integrator
+from nmdeploy.synapses import Dense
+
+
+def network(rng, neuron=None, maximum=1, outputs=(), twice=False):
+    weight = rng.integers(-20, 40, (3, 12))
+    populations = [Population("in", (12,), maximum=maximum), Population("out", (3,), neuron or IF(50))]
+    projections = [Projection("in", "out", (Dense(weight),), delay=1)]
+    if twice:
+        populations.append(Population("in2", (12,)))
+        projections.append(Projection("in2", "out", (Dense(weight),)))
+    return Network("net", tuple(populations), tuple(projections), outputs)
+
+
+def test_batches_do_not_change_the_answer(rng):
+    net, samples = network(rng), rng.random((23, 12))
+    whole = infer(net, samples, steps=10, record=Recording(spikes=(ALL,), potentials=("out",), counts=(ALL,)))
+    told = []
+    parts = infer(
+        net,
+        samples,
+        steps=10,
+        record=Recording(spikes=(ALL,), potentials=("out",), counts=(ALL,)),
+        batch=7,
+        progress=lambda done, total: told.append((done, total)),
+    )
+    assert told == [(7, 23), (14, 23), (21, 23), (23, 23)]
+    assert parts.result.samples == 23
+    for name in ("spikes", "potentials", "counts", "final_potentials", "total_spikes", "synaptic_operations"):
+        for key, values in getattr(whole.result, name).items():
+            np.testing.assert_array_equal(getattr(parts.result, name)[key], values)
+    np.testing.assert_array_equal(parts.decision.labels, whole.decision.labels)
+
+
+def test_random_spikes_do_not_depend_on_the_batch(rng):
+    samples = rng.random((6, 12))
+    record = Recording(spikes=(ALL,))
+    trains = [
+        infer(network(rng), samples, encoder=Bernoulli(seed=3), steps=40, record=record, batch=batch).result.spikes[
+            "in"
+        ]
+        for batch in (2, 6)
+    ]
+    np.testing.assert_array_equal(trains[0], trains[1])
+    assert len({trains[0][:, index].tobytes() for index in range(6)}) == 6
+
+
+def test_defaults_follow_the_network(rng):
+    assert default_encoder(network(rng)) == DeterministicRate()
+    assert default_encoder(network(rng, maximum=255)) == ConstantCurrent(levels=255)
+    assert default_readout(network(rng)) == SpikeCount()
+    assert default_readout(network(rng, Integrator())) == MembranePotential()
+
+
+def test_float_networks_are_simulated(rng):
+    outcome = infer(network(rng, IF(50.5)), rng.random((2, 12)), steps=5)
+    assert outcome.result.origin == "simulated in float"
+
+
+def test_what_cannot_be_inferred(rng):
+    samples = rng.random((2, 12))
+    with pytest.raises(UsageError, match="number of steps"):
+        infer(network(rng), samples)
+    with pytest.raises(UsageError, match=r"one input population.*in, in2"):
+        infer(network(rng, twice=True), samples, steps=3)
+    with pytest.raises(UsageError, match="there are no samples"):
+        infer(network(rng), samples[:0], steps=3)
