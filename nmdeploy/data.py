@@ -102,7 +102,20 @@ def load_samples(path: Path, part: str = "test", shape: tuple[int, ...] | None =
         DataError: for a file that is no `.npz`, holds pickled objects, declares more
             than it contains, or whose arrays do not fit each other or `shape`.
     """
+    return _samples(read_npz(path), path, part, shape)
+
+
+def load_parts(path: Path, shape: tuple[int, ...] | None = None) -> tuple[Samples, Samples]:
+    """The train and the test part of a `.npz` file, which is read once; see `load_samples`.
+
+    Raises:
+        DataError: as from `load_samples`.
+    """
     arrays = read_npz(path)
+    return _samples(arrays, path, "train", shape), _samples(arrays, path, "test", shape)
+
+
+def _samples(arrays: dict[str, NDArray[Any]], path: Path, part: str, shape: tuple[int, ...] | None) -> Samples:
     names = (f"x_{part}", f"y_{part}") if f"x_{part}" in arrays else ("x", "y")
     if names[0] not in arrays:
         listing = ", ".join(sorted(arrays)) or "nothing"
@@ -135,7 +148,7 @@ def calibration_and_test(
     Raises:
         DataError: as from `load_samples`.
     """
-    training, testing = (load_samples(path, part, shape) for part in ("train", "test"))
+    training, testing = load_parts(path, shape)
     if np.array_equal(training.x, testing.x):
         share = min(calibration, (len(training) + 1) // 2)
         order = np.arange(len(training))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -19,14 +19,12 @@ from nmdeploy.coding import (
     SpikeCount,
 )
 from nmdeploy.deployment import Deployment
-from nmdeploy.emulator.result import Recording, Result
+from nmdeploy.emulator.result import DEFAULT_RECORDING, Recording, Result
 from nmdeploy.emulator.run import emulate
 from nmdeploy.emulator.simulate import simulate
 from nmdeploy.errors import UsageError
 from nmdeploy.network import Network
-
-Progress = Callable[[int, int], None]
-"""Called with (samples done, samples in all)."""
+from nmdeploy.progress import Progress
 
 BATCH = 250
 
@@ -51,7 +49,7 @@ def infer(
     encoder: Encoder | None = None,
     readout: ReadOut | None = None,
     steps: int | None = None,
-    record: Recording | None = None,
+    record: Recording = DEFAULT_RECORDING,
     batch: int = BATCH,
     progress: Progress | None = None,
 ) -> Inference:
@@ -86,7 +84,7 @@ def infer(
     results = []
     for start in range(0, len(samples), batch):
         spikes = encoder.encode(samples[start : start + batch], steps)
-        results.append(run(network, {source: spikes}, record=record or Recording()))
+        results.append(run(network, {source: spikes}, record=record))
         if progress is not None:
             progress(min(start + batch, len(samples)), len(samples))
     if not results:

@@ -36,8 +36,9 @@ from nmdeploy.data import Samples
 from nmdeploy.deployment import Deployment, deploy
 from nmdeploy.emulator.result import ALL, Recording
 from nmdeploy.errors import DataError, UsageError
-from nmdeploy.inference import Inference, Progress, infer
+from nmdeploy.inference import Inference, infer
 from nmdeploy.network import Network
+from nmdeploy.progress import Progress
 from nmdeploy.report.activity import FIGURE as ACTIVITY
 from nmdeploy.report.activity import Activity
 from nmdeploy.report.figures import Accuracy, Kind, accuracy_figures
@@ -236,6 +237,4 @@ def with_vectors(deployment: Deployment, samples: NDArray[Any]) -> Deployment:
 
 def _ann_accuracy(graph: AnnGraph, x: NDArray[Any], labels: NDArray[np.int64], on: str) -> Accuracy:
     scores = run_graph(graph, x)[graph.output].reshape(len(x), -1)
-    tied = np.count_nonzero(scores == scores.max(axis=1, keepdims=True), axis=1) > 1
-    decision = Decision(scores.argmax(axis=1), scores, tied)
-    return Accuracy.of("ANN", decision, labels, Kind.MEASURED, 0, on)
+    return Accuracy.of("ANN", Decision.of_scores(scores), labels, Kind.MEASURED, 0, on)

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from nmdeploy.progress import Progress
+
 if TYPE_CHECKING:
     from rich.console import Console
-
-Advance = Callable[[int, int], None]
 
 
 def say(text: str = "") -> None:
@@ -38,7 +38,7 @@ def _terminal() -> Console:
 
 
 @contextmanager
-def progress(title: str) -> Iterator[Advance]:
+def progress(title: str) -> Iterator[Progress]:
     """A progress bar on standard error; silent where that is no terminal.
 
     Args:
@@ -47,11 +47,12 @@ def progress(title: str) -> Iterator[Advance]:
     Yields:
         A callback to call with (done, in all).
     """
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import Progress as Bars
 
     console = _terminal()
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
+    with Bars(*columns, console=console, disable=not console.is_terminal) as bar:
         task = bar.add_task(title, total=None)
 
         def advance(done: int, total: int) -> None:

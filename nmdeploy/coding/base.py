@@ -59,9 +59,20 @@ class Decision:
     tied: NDArray[np.bool_]
     decided_at: NDArray[np.int64] | None = None
 
+    @classmethod
+    def of_scores(cls, scores: NDArray[Any]) -> Decision:
+        """The lowest of the classes with the largest score of each row `[N, classes]`, and whether it shares it."""
+        best = scores.max(axis=1, keepdims=True)
+        return cls(scores.argmax(axis=1).astype(np.int64), scores, (scores == best).sum(axis=1) > 1)
+
+    def right(self, labels: NDArray[Any]) -> NDArray[np.bool_]:
+        """Which samples are decided rightly, bool `[N]`; a tie is no decision and is not right."""
+        right: NDArray[np.bool_] = (self.labels == labels) & ~self.tied
+        return right
+
     def accuracy(self, labels: NDArray[Any]) -> float:
-        """Share of samples decided rightly; a tie is no decision and counts as wrong."""
-        return float(np.mean((self.labels == labels) & ~self.tied))
+        """Share of samples decided rightly."""
+        return float(np.mean(self.right(labels)))
 
 
 class ReadOut(Record, ABC):

@@ -51,13 +51,6 @@ def _check_spiking(population: Population, read_out: str) -> None:
         )
 
 
-def _best(scores: NDArray[Any]) -> Decision:
-    """The lowest of the classes with the largest score of each row, and whether it shares it."""
-    best = scores.max(axis=1, keepdims=True)
-    labels = scores.argmax(axis=1).astype(np.int64)
-    return Decision(labels, scores, (scores == best).sum(axis=1) > 1)
-
-
 @dataclass(frozen=True, eq=False, repr=False)
 class SpikeCount(ReadOut):
     """The class with the most spikes over the whole run; scores are the counts."""
@@ -68,7 +61,7 @@ class SpikeCount(ReadOut):
         classes = _classes(population)
         _check_spiking(population, self.kind)
         counts = _recorded(result.counts, population, "spike counts", "counts")
-        return _best(counts.reshape(len(counts), classes))
+        return Decision.of_scores(counts.reshape(len(counts), classes))
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -92,7 +85,7 @@ class MembranePotential(ReadOut):
             )
         potentials = _recorded(result.final_potentials, population, "final potentials", "potentials")
         values = potentials * np.asarray(population.potential_scale, dtype=np.float64)
-        return _best(values.reshape(len(values), classes))
+        return Decision.of_scores(values.reshape(len(values), classes))
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -142,7 +135,7 @@ def _race(result: Result, population: Population, needed: int, read_out: str) ->
         )
     totals = spikes.reshape(*spikes.shape[:2], classes).cumsum(axis=0, dtype=np.int64)
     left = (totals >= needed).sum(axis=0)
-    decision = _best(left)
+    decision = Decision.of_scores(left)
     decided = left.max(axis=1) > 0
     decided_at = np.where(decided, result.steps - left.max(axis=1), -1)
     return Decision(decision.labels, left, decision.tied | ~decided, decided_at)

@@ -12,7 +12,7 @@ Rueckauer et al. 2017, doi 10.3389/fnins.2017.00682 (`percentile`, biases).
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,9 +25,7 @@ from nmdeploy.convert.checks import check_choice
 from nmdeploy.convert.statistics import Distribution
 from nmdeploy.convert.terms import PreActivation, Term
 from nmdeploy.errors import ModelError, UsageError
-
-Progress = Callable[[int, int], None]
-"""Called with (samples done, samples in all)."""
+from nmdeploy.progress import Progress
 
 METHODS = ("percentile", "max", "model", "fixed")
 

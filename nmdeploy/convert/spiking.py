@@ -13,11 +13,12 @@ from nmdeploy.ann.graph import AnnGraph, Rectify
 from nmdeploy.coding.ranges import check_limits
 from nmdeploy.convert.checks import check_calibration, check_choice, check_fraction, check_weights, only_source
 from nmdeploy.convert.names import population_names
-from nmdeploy.convert.normalize import Normalization, Progress, Scale, find_scales
+from nmdeploy.convert.normalize import Normalization, Scale, find_scales
 from nmdeploy.convert.terms import PreActivation, Term, pre_activations
 from nmdeploy.linear_maps import Array
 from nmdeploy.network import Network, Population, Projection
 from nmdeploy.neurons import IF, Integrator, NeuronModel
+from nmdeploy.progress import Progress
 from nmdeploy.synapses import Synapse
 
 GRADED_LEVELS = 255

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from nmdeploy.data import Samples
 from nmdeploy.errors import MissingDependency
+from nmdeploy.progress import Progress
 
 if TYPE_CHECKING:
     import torch
@@ -58,7 +58,7 @@ def train(
     epochs: int,
     seed: int,
     batch: int = 64,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
 ) -> None:
     """Train in place with Adam on the cross-entropy; same seed, same weights on one machine.
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nmdeploy.ann.from_torch import from_torch
-from nmdeploy.data import Samples, load_samples
+from nmdeploy.data import Samples, load_parts
 from nmdeploy.demo.digits import load_digits
 from nmdeploy.demo.model import seeded_cnn, train
 from nmdeploy.deployment import Deployment
@@ -76,19 +76,20 @@ def trained_digits(seed: int = 0) -> tuple[torch.nn.Module, Samples, Samples]:
 
 
 def _images(path: Path, seed: int) -> tuple[Samples, Samples]:
-    parts = []
-    for part in ("train", "test"):
-        samples = load_samples(path, part)
-        *_, height, width = (0, 0, *samples.x.shape)
-        if samples.y is None or height != width or samples.x[0].size != height * width or height < 4:
-            raise DataError(
-                "the demonstration takes square one-channel images of at least 4x4 with labels",
-                where=str(path),
-                found=samples.x.shape,
-            )
-        parts.append(Samples(samples.x.reshape(-1, 1, height, width), samples.y))
-    training, test = parts
+    training, test = (_square(part, path) for part in load_parts(path))
     return training.stratified(min(LARGEST_TRAINING, len(training)), seed), test
+
+
+def _square(samples: Samples, path: Path) -> Samples:
+    """Samples of square images as `[N, 1, side, side]`."""
+    *_, height, width = (0, 0, *samples.x.shape)
+    if samples.y is None or height != width or samples.x[0].size != height * width or height < 4:
+        raise DataError(
+            "the demonstration takes square one-channel images of at least 4x4 with labels",
+            where=str(path),
+            found=samples.x.shape,
+        )
+    return Samples(samples.x.reshape(-1, 1, height, width), samples.y)
 
 
 def _train(model: torch.nn.Module, training: Samples, seed: int, stage: Stage) -> None:

@@ -9,7 +9,6 @@ neuron's own `step` goes through time.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,10 +22,9 @@ from nmdeploy.emulator.stages import Stage
 from nmdeploy.errors import EmulationOverflow, UsageError
 from nmdeploy.network import Network, Population
 from nmdeploy.neurons import NeuronModel, State
+from nmdeploy.progress import Progress
 
 Array = NDArray[Any]
-Progress = Callable[[int, int], None]
-"""Called with (samples done, samples in all)."""
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 
 from nmdeploy.deployment import Deployment
-from nmdeploy.emulator.engine import Progress, run_stages, tile
+from nmdeploy.emulator.engine import run_stages, tile
 from nmdeploy.emulator.inputs import Inputs, check_inputs, select
 from nmdeploy.emulator.prepare import integer_stages
 from nmdeploy.emulator.reference import emulate_reference
@@ -15,6 +15,7 @@ from nmdeploy.emulator.result import DEFAULT_RECORDING, Recording, Result
 from nmdeploy.emulator.widths import check_integer, prove_widths
 from nmdeploy.errors import UsageError
 from nmdeploy.network import Network
+from nmdeploy.progress import Progress
 
 
 def emulate(

@@ -6,13 +6,14 @@ from typing import Any, Literal
 
 import numpy as np
 
-from nmdeploy.emulator.engine import Progress, run_stages, tile
+from nmdeploy.emulator.engine import run_stages, tile
 from nmdeploy.emulator.inputs import Inputs, check_inputs, select
 from nmdeploy.emulator.result import DEFAULT_RECORDING, Recording, Result
 from nmdeploy.emulator.signs import parts
 from nmdeploy.emulator.stages import Map, Stage, in_order, with_parameters, with_weights
 from nmdeploy.errors import UsageError
 from nmdeploy.network import Network, Population
+from nmdeploy.progress import Progress
 from nmdeploy.structure import field_names
 from quantize import IntegerFormat
 

@@ -83,7 +83,7 @@ class Accuracy:
         on: str = "",
     ) -> Accuracy:
         """The accuracy of decisions against integer labels `[N]`."""
-        right = (decision.labels == labels) & ~decision.tied
+        right = decision.right(labels)
         ties = int(np.count_nonzero(decision.tied))
         return cls(stage, int(np.count_nonzero(right)), len(labels), ties, Kind(kind), steps, on)
 
