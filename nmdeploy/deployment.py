@@ -46,12 +46,15 @@ class Placement(Record):
         cores: one record for each used core.
         limits: the per-core limit of each resource named in `CoreLoad.used`.
         off_chip: populations that take no core (inputs fed by the host).
+        least_cores: number of cores that no placement of this network can go below, as far
+            as the mapper could prove; None when it proves nothing.
     """
 
     chip: str
     cores: tuple[CoreLoad, ...]
     limits: Mapping[str, int]
     off_chip: tuple[str, ...] = ()
+    least_cores: int | None = None
 
     @property
     def core_count(self) -> int:
@@ -129,12 +132,13 @@ class Deployment(Record):
         return replace(self, **changes)
 
 
-def deploy(network: Network, chip: Choice | str, **extra: Any) -> Deployment:
+def deploy(network: Network, chip: Choice | str, *, chips: int | None = 1, **extra: Any) -> Deployment:
     """Lower an integer network to a chip, check its rules, give it cores, and check the result.
 
     Args:
         network: integer network (`nmdeploy.to_integers`).
-        chip: target and chip, or their name (`"loihi1"`, `"loihi:loihi2"`).
+        chip: target, chip and profile, or their name (`"loihi1"`, `"loihi:loihi2"`, `"loihi1/subtract"`).
+        chips: how many chips there are; None takes as many as are needed.
         extra: further fields of `Deployment` (encoder, readout, steps, provenance, ...).
 
     Returns:
@@ -145,11 +149,11 @@ def deploy(network: Network, chip: Choice | str, **extra: Any) -> Deployment:
     """
     choice = find_chip(chip) if isinstance(chip, str) else chip
     target, model = choice.target, choice.chip
-    lowered = target.lower(network, model)
+    lowered = target.lower(network, model, choice.profile)
     found = [violation for rule in target.rules(model) for violation in rule(lowered.network, model)]
     if any(violation.severity is Severity.ERROR for violation in found):
         raise FitError(model.title, found)
-    placement = target.map(lowered.network, model)
+    placement = target.map(lowered.network, model, chips)
     broken = target.check(lowered.network, placement, model)
     if broken:
         raise FitError(model.title, broken)

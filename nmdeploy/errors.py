@@ -179,6 +179,12 @@ class HardwareUnavailable(NmdeployError):
     exit_code = 4
 
 
+class RunError(NmdeployError):
+    """A vendor's software or a board failed during a run, or did not finish in time."""
+
+    exit_code = 1
+
+
 class CheckFailed(NmdeployError):
     """A check ran and its answer is no (conformance, replayed vectors, a placement)."""
 

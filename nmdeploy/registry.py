@@ -11,7 +11,7 @@ from importlib.metadata import entry_points
 
 from nmdeploy.errors import UsageError
 from nmdeploy.neurons import IF, Integrator, NeuronModel
-from nmdeploy.target import Choice, Target
+from nmdeploy.target import Chip, Choice, Target
 
 GROUP = "nmdeploy.targets"
 
@@ -48,23 +48,34 @@ def broken_targets() -> dict[str, str]:
 
 
 def chip(name: str) -> Choice:
-    """The target and chip that `name` means: a family, a chip, or `family:chip`.
+    """The target, chip and profile that `name` means: `[family:]chip[/profile]`, or a family alone.
 
     Raises:
         UsageError: listing what there is, when nothing or more than one thing fits.
     """
+    spoken, _, profile = name.partition("/")
+    target, found = _chip(spoken)
+    profiles = target.profiles(found)
+    if profile and profile not in profiles:
+        raise UsageError(
+            "the chip has no such profile", where=found.name, found=repr(profile), limit=", ".join(profiles)
+        )
+    return Choice(target, found, profile or profiles[0])
+
+
+def _chip(name: str) -> tuple[Target, Chip]:
     family, _, chip_name = name.partition(":")
     known = targets()
     if family in known:
         chips = known[family].chips()
         wanted = chip_name or next(iter(chips), "")
         if wanted in chips:
-            return Choice(known[family], chips[wanted])
-    matches = [Choice(each, each.chips()[name]) for each in known.values() if name in each.chips()]
+            return known[family], chips[wanted]
+    matches = [(each, each.chips()[name]) for each in known.values() if name in each.chips()]
     if len(matches) == 1:
         return matches[0]
     if matches:
-        listing = ", ".join(f"{each.target.name}:{name}" for each in matches)
+        listing = ", ".join(f"{target.name}:{name}" for target, _ in matches)
         raise UsageError("several targets have a chip of this name", found=repr(name), limit=listing)
     listing = ", ".join(f"{each.name}:{chip}" for each in known.values() for chip in each.chips()) or "none"
     reason = f"; {broken_targets()[family]}" if family in broken_targets() else ""

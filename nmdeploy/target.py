@@ -12,8 +12,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from nmdeploy.backend import DEFAULT_SETTINGS, Backend, RunSettings
 from nmdeploy.errors import UsageError, one_line
 from nmdeploy.network import Network
 from nmdeploy.neurons import NeuronModel
@@ -21,7 +22,9 @@ from quantize import IntegerFormat, Rounding
 
 if TYPE_CHECKING:
     from nmdeploy.conformance import ConformanceReport
-    from nmdeploy.deployment import Placement
+    from nmdeploy.cost import Cost
+    from nmdeploy.deployment import Deployment, Placement
+    from nmdeploy.emulator.result import Result
 
 
 class Status(str, Enum):
@@ -108,6 +111,13 @@ Rule = Callable[[Network, Chip], Sequence[Violation]]
 """A design rule over a lowered network; its name and docstring read as the rule."""
 
 
+Emitter = Callable[["Deployment", Path], Sequence[Path]]
+"""Writes a deployment into a new folder in a vendor's form; returns the files it wrote."""
+
+Reader = Callable[[Path], Network]
+"""Reads a vendor's model file into a network in the chip's terms."""
+
+
 @dataclass(frozen=True)
 class Precision:
     """The integers a chip works with, and how float networks are brought to them.
@@ -178,13 +188,19 @@ class Target(ABC):
     def neuron_models(self) -> Sequence[type[NeuronModel]]:
         """The family's own neuron models, so that bundles can name them."""
 
-    @abstractmethod
-    def precision(self, chip: Chip) -> Precision:
-        """The integer formats of `chip`."""
+    def profiles(self, chip: Chip) -> Sequence[str]:
+        """Names of the semantics that a network can be lowered to on `chip`, the default first."""
+        return ("chip",)
 
     @abstractmethod
-    def lower(self, network: Network, chip: Chip) -> Lowered:
+    def precision(self, chip: Chip, profile: str) -> Precision:
+        """The integer formats of `chip` under one of its profiles."""
+
+    @abstractmethod
+    def lower(self, network: Network, chip: Chip, profile: str) -> Lowered:
         """An integer network in the chip's terms: neuron models, legal synapses, delays.
+
+        A network that is in the chip's terms already (read from a vendor's file) stays as it is.
 
         Raises:
             FitError: with violations, when the network cannot be expressed.
@@ -195,8 +211,13 @@ class Target(ABC):
         """The design rules a lowered network must meet, in order."""
 
     @abstractmethod
-    def map(self, network: Network, chip: Chip) -> Placement:
+    def map(self, network: Network, chip: Chip, chips: int | None = 1) -> Placement:
         """Cores and memories for a lowered network.
+
+        Args:
+            network: the lowered network.
+            chip: the kind of chip.
+            chips: how many of them there are; None takes as many as are needed, and no more.
 
         Raises:
             FitError: with every violation found.
@@ -214,19 +235,40 @@ class Target(ABC):
         """
         raise UsageError(f"target {self.name!r} has no conformance vectors")
 
-    def backends(self) -> Mapping[str, Any]:
-        """Ways to run a deployment other than the emulator, by name; empty when there are none."""
+    def emitters(self) -> Mapping[str, Emitter]:
+        """Ways to write a deployment in the vendor's own form, by name, the default first."""
         return {}
+
+    def readers(self) -> Mapping[str, Reader]:
+        """Readers of the vendor's own model files, by suffix (`.net`)."""
+        return {}
+
+    def backends(self, settings: RunSettings = DEFAULT_SETTINGS) -> Mapping[str, Backend]:
+        """Ways to run a deployment other than the emulator, by name: `vendor`, `board`."""
+        return {}
+
+    def cost(self, deployment: Deployment, result: Result) -> Cost | None:
+        """Time and energy of one inference, from the events counted in a run of `deployment`.
+
+        Args:
+            deployment: what ran.
+            result: its run, recorded with `counts=("*",)`.
+
+        Returns:
+            The cost; None when nothing is known of the family's.
+        """
+        return None
 
 
 @dataclass(frozen=True)
 class Choice:
-    """A target together with one of its chips, as named by a user (`loihi`, `loihi1`, `loihi:loihi1`)."""
+    """A target, one of its chips, and a profile, as named by a user (`loihi`, `loihi1`, `loihi1/subtract`)."""
 
     target: Target
     chip: Chip
+    profile: str
 
     @property
     def precision(self) -> Precision:
         """The integer formats of the chosen chip."""
-        return self.target.precision(self.chip)
+        return self.target.precision(self.chip, self.profile)

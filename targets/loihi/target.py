@@ -31,7 +31,7 @@ class LoihiTarget(Target):
 
         return (LoihiLIF, LoihiLIFReset)
 
-    def precision(self, chip: Chip) -> Precision:
+    def precision(self, chip: Chip, profile: str = "chip") -> Precision:
         """Signed 8-bit weights, a 17-bit threshold and a 13-bit bias, all in weight units.
 
         One scale a layer: the threshold is one number for all neurons of a Lava LIF. A
@@ -49,7 +49,7 @@ class LoihiTarget(Target):
             step_sum=chip.limit("step_sum"),
         )
 
-    def lower(self, network: Network, chip: Chip) -> Lowered:
+    def lower(self, network: Network, chip: Chip, profile: str = "chip") -> Lowered:
         from targets.loihi.lower import lower
 
         return lower(network, chip)
@@ -59,7 +59,7 @@ class LoihiTarget(Target):
 
         return RULES
 
-    def map(self, network: Network, chip: Chip) -> Placement:
+    def map(self, network: Network, chip: Chip, chips: int | None = 1) -> Placement:
         from targets.loihi.mapper import place
 
         return place(network, chip)

@@ -29,10 +29,10 @@ class Toy(Target):
     def neuron_models(self):
         return ()
 
-    def precision(self, chip):
+    def precision(self, chip, profile):
         raise AssertionError("deploy quantizes nothing")
 
-    def lower(self, network, chip):
+    def lower(self, network, chip, profile):
         self.calls.append(("lower", chip.name))
         lowered = dataclasses.replace(network, notes=("lowered",))
         return Lowered(lowered, Profile("toy/plain", (("fire", ">"),)), (remark("TOY100"),))
@@ -45,7 +45,7 @@ class Toy(Target):
         self.calls.append(("rule", found.code))
         return [found]
 
-    def map(self, network, chip):
+    def map(self, network, chip, chips=1):
         assert network.notes == ("lowered",)
         self.calls.append(("map", chip.name))
         return self.placement
@@ -57,7 +57,7 @@ class Toy(Target):
 
     @property
     def choice(self):
-        return Choice(self, self.chips()["toy1"])
+        return Choice(self, self.chips()["toy1"], "chip")
 
 
 @pytest.fixture
