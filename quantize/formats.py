@@ -80,6 +80,22 @@ class IntegerFormat:
         """Whether every one of `values` is in range (true for no values)."""
         return bool(values.size == 0 or (int(values.min()) >= self.minimum and int(values.max()) <= self.maximum))
 
+    def nearest(self, values: NDArray[Any], rounding: Rounding = Rounding.HALF_EVEN) -> NDArray[np.int64]:
+        """Real `values` rounded to integers of the format; those beyond it at its edge, whatever its overflow rule.
+
+        Args:
+            values: reals of any shape; exact for formats of up to 53 bits.
+            rounding: the mode.
+
+        Returns:
+            int64 array of the same shape.
+
+        Raises:
+            QuantizeError: for NaN.
+        """
+        within = np.clip(np.asarray(values, dtype=np.float64), self.minimum - 1, self.maximum + 1)
+        return np.asarray(np.clip(round_to_integer(within, rounding), self.minimum, self.maximum))
+
     def apply(self, values: Integers) -> Integers:
         """`values` brought into the format by its overflow rule.
 

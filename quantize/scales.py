@@ -12,11 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from quantize.errors import Choice, QuantizeError
-from quantize.formats import IntegerFormat, Overflow
+from quantize.formats import IntegerFormat
+from quantize.mantissa import MantissaExponentFormat
 from quantize.rounding import Rounding, round_to_integer
 
 Array = NDArray[Any]
 Reals = NDArray[np.float64]
+Format = IntegerFormat | MantissaExponentFormat
+"""What reals can be brought to."""
 
 MSE_FRACTIONS = np.arange(100, 0, -1) / 100
 """The grid of the MSE search, as shares of the scale that clips nothing."""
@@ -44,7 +47,7 @@ class ScaleMethod(Choice):
 
 def find_scale(
     values: Array,
-    form: IntegerFormat,
+    form: Format,
     method: ScaleMethod = ScaleMethod.MAX,
     *,
     percentile: float = 99.9,
@@ -85,7 +88,7 @@ def find_scale(
     return _search(rows, form, method, percentile).reshape(shape)
 
 
-def _check(real: Reals, form: IntegerFormat, percentile: float) -> None:
+def _check(real: Reals, form: Format, percentile: float) -> None:
     _check_width(form)
     if not 0 < percentile <= 100:
         raise QuantizeError(f"percentile is above 0 and at most 100, found {percentile}")
@@ -96,7 +99,7 @@ def _check(real: Reals, form: IntegerFormat, percentile: float) -> None:
         raise QuantizeError(f"{real.min():g} in an unsigned format")
 
 
-def _check_width(form: IntegerFormat) -> None:
+def _check_width(form: Format) -> None:
     if form.bits > _WIDEST:
         raise QuantizeError(f"reals become integers of up to {_WIDEST} bits (what float64 holds), found {form.bits}")
 
@@ -107,7 +110,7 @@ def _check_finite(real: Reals) -> None:
         raise QuantizeError(f"cannot scale {real[index]} at {index}")
 
 
-def _search(rows: Reals, form: IntegerFormat, method: ScaleMethod, percentile: float) -> Reals:
+def _search(rows: Reals, form: Format, method: ScaleMethod, percentile: float) -> Reals:
     """One scale for each row of `[channels, values]`."""
     if method is ScaleMethod.PERCENTILE:
         cut = np.array([_percentile_magnitude(row, percentile) for row in rows])[:, None]
@@ -127,7 +130,7 @@ def _percentile_magnitude(row: Reals, percentile: float) -> float:
     return float(np.percentile(magnitudes, percentile)) if magnitudes.size else 0.0
 
 
-def _widest_scale(rows: Reals, form: IntegerFormat) -> Reals:
+def _widest_scale(rows: Reals, form: Format) -> Reals:
     """The smallest scale of each row for which every quotient lies within the format."""
     scale = _at_most(rows.max(axis=1), form.maximum)
     if form.signed:
@@ -149,12 +152,12 @@ def _next_power_of_two(scale: Reals) -> Reals:
     return power
 
 
-def _least_squares(rows: Reals, widest: Reals, form: IntegerFormat) -> Reals:
+def _least_squares(rows: Reals, widest: Reals, form: Format) -> Reals:
     best, fraction = np.full(len(rows), np.inf), np.ones(len(rows))
     # In units of the widest scale neither squares of tiny values nor those of huge ones leave float64.
     units = rows / widest[:, None]
     for candidate in MSE_FRACTIONS:
-        nearest = np.clip(np.rint(units / candidate), form.minimum, form.maximum) * candidate
+        nearest = form.nearest(units / candidate) * candidate
         error = np.square(units - nearest).sum(axis=1)
         better = error < best
         best, fraction = np.where(better, error, best), np.where(better, candidate, fraction)
@@ -162,9 +165,9 @@ def _least_squares(rows: Reals, widest: Reals, form: IntegerFormat) -> Reals:
 
 
 def quantize_values(
-    values: Array, scale: float | Reals, form: IntegerFormat, rounding: Rounding = Rounding.HALF_EVEN
+    values: Array, scale: float | Reals, form: Format, rounding: Rounding = Rounding.HALF_EVEN
 ) -> Array:
-    """The integers `round(values / scale)`, those beyond the format at its edge.
+    """The values of the format nearest to `values / scale`, those beyond it at its edge.
 
     Clipping is intended here, whatever the format's overflow rule; `count_clipped`
     tells how often it happens.
@@ -182,25 +185,25 @@ def quantize_values(
         QuantizeError: for NaN or infinite values, a scale that is not finite and above 0,
             or a format too wide.
     """
-    saturating = IntegerFormat(form.bits, form.signed, Overflow.SATURATE)
-    return saturating.apply(_rounded(values, scale, form, rounding)).astype(form.storage)
+    return form.nearest(_quotient(values, scale, form), rounding).astype(form.storage)
 
 
 def count_clipped(
     values: Array, scale: float | Reals, form: IntegerFormat, rounding: Rounding = Rounding.HALF_EVEN
 ) -> int:
     """How many of `values` round to an integer beyond `form`; arguments and errors as in `quantize_values`."""
-    integers = _rounded(values, scale, form, rounding)
+    within = np.clip(_quotient(values, scale, form), form.minimum - 1, form.maximum + 1)
+    integers = round_to_integer(within, rounding)
     return int(np.count_nonzero((integers < form.minimum) | (integers > form.maximum)))
 
 
-def _rounded(values: Array, scale: float | Reals, form: IntegerFormat, rounding: Rounding) -> NDArray[np.int64]:
-    """`round(values / scale)`, cut one step beyond the edges of the format."""
+def _quotient(values: Array, scale: float | Reals, form: Format) -> Reals:
+    """`values / scale`, both checked; infinite where it is beyond float64."""
     real, step = np.asarray(values, dtype=np.float64), np.asarray(scale, dtype=np.float64)
     _check_width(form)
     if not np.all((step > 0) & np.isfinite(step)):
         raise QuantizeError("a scale is finite and above 0")
     _check_finite(real)
     with np.errstate(over="ignore"):
-        quotient = np.clip(real / step, form.minimum - 1, form.maximum + 1)
-    return round_to_integer(quotient, rounding)
+        quotient: Reals = real / step
+    return quotient

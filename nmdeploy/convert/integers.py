@@ -18,15 +18,19 @@ from numpy.typing import NDArray
 
 from nmdeploy.bounds import projection_bound
 from nmdeploy.convert.channels import ChainWeights, chain_weights
-from nmdeploy.errors import QuantizationError
+from nmdeploy.errors import QuantizationError, UsageError
 from nmdeploy.network import Network, Population, Projection
 from nmdeploy.neurons import IF, Integrator, Number
 from nmdeploy.synapses import Array
 from nmdeploy.target import Precision
 from quantize import (
+    Bound,
+    Format,
     IntegerFormat,
     Interval,
+    MantissaExponentFormat,
     QuantizeError,
+    Rounding,
     ScaleMethod,
     count_clipped,
     find_scale,
@@ -37,44 +41,63 @@ from quantize import (
 _MARGIN = 1 + 2.0**-8
 """A scale that has to be widened is widened by this much more, so that rounding does not undo it at once."""
 
+_EXACT = 1e-9
+"""A threshold that differs by no more than this share differs by the errors of float64 alone."""
+
 Scale = float | NDArray[np.float64]
 """One number, or an array that broadcasts against what it divides."""
 
 
 def to_integers(
-    network: Network, precision: Precision, *, method: ScaleMethod = ScaleMethod.MAX, percentile: float = 99.9
+    network: Network,
+    precision: Precision,
+    *,
+    method: ScaleMethod = ScaleMethod.MAX,
+    percentile: float = 99.9,
+    per_channel: bool | None = None,
 ) -> Network:
     """Bring a float network to the integers of a chip.
 
     Of all projections into a population, the one that needs the widest scale decides;
     threshold and bias widen it where they would not fit their formats, and so does the
-    proven sum of one step where the chip limits it. A projection
+    proven sum of one step where the chip limits it. Where thresholds have a mantissa and
+    an exponent, a scale is widened a little more (at most by 2**(1 - mantissa bits)), so
+    that the threshold is exact. A projection
     without weights (pooling alone, or nothing) gets its weight of 1 as an explicit
     `OneToOne`. An integer network that fits the formats is returned as it is.
 
     Args:
         network: populations of `IF` and `Integrator` neurons; at most one synapse with
             weights in each projection.
-        precision: the chip's formats and rounding. With `per_channel`, each channel of
-            a population has its own scale, except where a projection turns channels
-            into others after its weights.
+        precision: the chip's formats and rounding.
         method: how the scale of a projection's weights is searched.
         percentile: for that method.
+        per_channel: whether each channel of a population has its own scale, except where
+            a projection turns channels into others after its weights; None: where the
+            chip can do that at no cost.
 
     Returns:
         The integer network. `potential_scale` is set; notes tell of scales that had to
-        be widened, of weights that all became 0, and of the share of weights clipped.
+        be widened, of thresholds that a mantissa rounds, of weights that all became 0,
+        and of the share of weights clipped.
 
     Raises:
         QuantizationError: naming the population or projection: a threshold rounds to 0,
             the chip has no bias and the network does, a projection has several synapses
             with weights, a neuron is not an ideal one, an integer network does not fit.
+        UsageError: for scales per channel on a chip whose thresholds cannot differ
+            within a population.
     """
+    if per_channel and not precision.per_channel:
+        hint = "quantize with one scale a population (per_channel=False)"
+        raise UsageError("the chip's thresholds cannot differ within a population", found="per_channel=True", hint=hint)
     if network.is_integer:
         _check_fits(network, precision)
         return network
+    if per_channel is None:
+        per_channel = precision.per_channel and not precision.per_channel_costs
     with _located("method"):
-        search = _Search(precision, ScaleMethod(method), percentile)
+        search = _Search(precision, ScaleMethod(method), percentile, per_channel)
     populations: dict[str, Population] = {}
     arriving: dict[str, Iterator[Projection]] = {}
     notes = list(network.notes)
@@ -112,18 +135,19 @@ class _Search:
     precision: Precision
     method: ScaleMethod
     percentile: float
+    per_channel: bool
 
     def of_weights(self, rows: Array) -> Array:
         """The scale that each row of weights asks for; 0 for one that asks for nothing."""
         return _needed(rows, self.precision.weights, self.method, self.percentile)
 
-    def of_parameter(self, rows: Array, form: IntegerFormat) -> Array:
+    def of_parameter(self, rows: Array, form: Format) -> Array:
         """The smallest scale at which each row of a parameter fits: a clipped threshold is another threshold."""
         power = self.method is ScaleMethod.POWER_OF_TWO
         return _needed(rows, form, ScaleMethod.POWER_OF_TWO if power else ScaleMethod.MAX, 100)
 
 
-def _needed(rows: Array, form: IntegerFormat, method: ScaleMethod, percentile: float) -> Array:
+def _needed(rows: Array, form: Format, method: ScaleMethod, percentile: float) -> Array:
     scale = np.ravel(find_scale(rows, form, method, percentile=percentile, axis=0))
     return np.where(rows.any(axis=1), scale, 0.0)
 
@@ -132,10 +156,10 @@ class _Layer:
     """A population with the projections that enter it, and the scale they share."""
 
     def __init__(self, network: Network, population: Population, search: _Search) -> None:
-        self.population, self.precision = population, search.precision
+        self.population, self.search, self.precision = population, search, search.precision
         self.neuron = _ideal(population, search.precision)
         self.incoming = [chain_weights(network, projection) for projection in network.into(population.name)]
-        per_channel = self.precision.per_channel and all(weights.keep_channels for weights in self.incoming)
+        per_channel = search.per_channel and all(weights.keep_channels for weights in self.incoming)
         self.channels = population.shape[0] if per_channel else 1
         self.for_weights: Array = np.max([search.of_weights(w.rows(self.channels)) for w in self.incoming], axis=0)
         self.for_parameters = {
@@ -143,10 +167,31 @@ class _Layer:
             for name, value, form in _formatted(self.neuron, self.precision)
         }
         steps = np.max([self.for_weights, *self.for_parameters.values()], axis=0)
-        self.steps: Array = np.where(steps > 0, steps, 1.0)
-        self._widen_for_sums(network, search)
+        self._set_steps(np.where(steps > 0, steps, 1.0))
+        self._widen_for_sums(network)
 
-    def _widen_for_sums(self, network: Network, search: _Search) -> None:
+    def _set_steps(self, steps: Array) -> None:
+        """Take these scales, `asked` for, with those of `_aligned` in use."""
+        self.asked, self.steps = steps, self._aligned(steps)
+
+    def _aligned(self, steps: Array) -> Array:
+        """Scales widened until the threshold is exactly a mantissa times a power of two.
+
+        Only where the mantissa has its full width, so that the scale grows by less than
+        2**(1 - mantissa bits) of itself; a smaller threshold is rounded as any integer is.
+        """
+        form = self.precision.threshold
+        if not isinstance(form, MantissaExponentFormat) or not isinstance(self.neuron, IF):
+            return steps
+        rows = self._rows(self.neuron.threshold)
+        quotient = rows[:, 0] / steps
+        below = form.nearest(quotient, Rounding.FLOOR)
+        alike = rows.min(axis=1) == rows.max(axis=1)
+        full = quotient >= 1 << (form.mantissa_bits - 1)
+        powers = self.search.method is ScaleMethod.POWER_OF_TWO
+        return np.where(alike & full & (not powers), rows[:, 0] / np.maximum(below, 1), steps)
+
+    def _widen_for_sums(self, network: Network) -> None:
         """Widen the scale until the proven sum of one step stays within the chip's accumulator.
 
         Rounding can add half a unit for each weight, so the proof is made on the
@@ -157,16 +202,24 @@ class _Layer:
             bounds = [
                 projection_bound(network, weights.with_weight(self._rounded(weights))) for weights in self.incoming
             ]
-            total = sum(bounds[1:], start=bounds[0])
-            worst = np.maximum(np.abs(total.lower), np.abs(total.upper)).reshape(self.channels, -1).max(axis=1)
+            worst = self._largest_sums(sum(bounds[1:], start=bounds[0]))
             excess = worst.astype(np.float64) / limit
             if np.all(excess <= 1):
                 return
             wider = np.where(excess > 1, excess * _MARGIN, 1.0)
-            if search.method is ScaleMethod.POWER_OF_TWO:
+            if self.search.method is ScaleMethod.POWER_OF_TWO:
                 wider = np.exp2(np.ceil(np.log2(wider)))
-            self.steps = self.steps * wider
-            self.for_parameters["sum of one step"] = self.steps
+            self._set_steps(self.steps * wider)
+            self.for_parameters["sum of one step"] = self.asked
+
+    def _largest_sums(self, total: Bound) -> Array:
+        """The largest magnitude of one step's sum in each channel, the subtraction of a spike included."""
+        lower = total.lower
+        if self.precision.subtraction_in_sum and isinstance(self.neuron, IF) and self.neuron.reset == "subtract":
+            threshold = quantize_values(np.asarray(self.neuron.threshold), self.scale, self.precision.threshold)
+            lower = lower - threshold.astype(np.int64)
+        largest: Array = np.maximum(np.abs(lower), np.abs(total.upper)).reshape(self.channels, -1).max(axis=1)
+        return largest
 
     def _rounded(self, weights: ChainWeights) -> Array:
         """The integers of a projection's weights at the present scale."""
@@ -223,12 +276,12 @@ class _Layer:
         return made, [*self._compromises(made), *notes]
 
     def _compromises(self, made: list[Projection]) -> Iterator[str]:
-        """Why the scale is not the one that the weights asked for."""
+        """Why the scale is not the one that the weights asked for, and what it costs the threshold."""
         name, form = self.population.name, self.precision.weights
-        if self.precision.per_channel and not all(weights.keep_channels for weights in self.incoming):
+        if self.search.per_channel and not all(weights.keep_channels for weights in self.incoming):
             yield f"{name}: one scale for all channels, since a projection reshapes them after its weights"
         for parameter, needed in self.for_parameters.items():
-            widened = (needed == self.steps) & (needed > self.for_weights) & (self.for_weights > 0)
+            widened = (needed == self.asked) & (needed > self.for_weights) & (self.for_weights > 0)
             if np.any(widened):
                 factor = float(np.max(needed[widened] / self.for_weights[widened]))
                 share = f" in {np.count_nonzero(widened)} of {self.channels} channels" if self.channels > 1 else ""
@@ -236,6 +289,17 @@ class _Layer:
                     f"{name}: its {parameter} needs a scale {factor:.3g} times that of the weights{share}; "
                     f"the weights use {_bits_in_use(made, form)} of {form.bits} bits"
                 )
+        if (error := self._threshold_error()) > _EXACT:
+            yield f"{name}: its threshold is rounded by up to {error:.2%}, to a mantissa times a power of two"
+
+    def _threshold_error(self) -> float:
+        """The largest share by which rounding to mantissa and exponent changes a threshold."""
+        form = self.precision.threshold
+        if not isinstance(form, MantissaExponentFormat) or not isinstance(self.neuron, IF):
+            return 0.0
+        real = np.asarray(self.neuron.threshold)
+        kept = quantize_values(real, self.scale, form, self.precision.rounding) * self.scale
+        return float(np.max(np.abs(kept / real - 1)))
 
 
 def _ideal(population: Population, precision: Precision) -> IF | Integrator:
@@ -258,9 +322,9 @@ def _ideal(population: Population, precision: Precision) -> IF | Integrator:
     return neuron
 
 
-def _formatted(neuron: IF | Integrator, precision: Precision) -> list[tuple[str, Number, IntegerFormat]]:
+def _formatted(neuron: IF | Integrator, precision: Precision) -> list[tuple[str, Number, Format]]:
     """The parameters that the chip keeps in a format of their own: name, value, format."""
-    found: list[tuple[str, Number, IntegerFormat]] = []
+    found: list[tuple[str, Number, Format]] = []
     if isinstance(neuron, IF):
         found.append(("threshold", neuron.threshold, precision.threshold))
     if precision.bias is not None:
@@ -307,12 +371,13 @@ def _check_fits(network: Network, precision: Precision) -> None:
                 _check_holds(population.name, name, np.asarray(value), form)
 
 
-def _check_holds(where: str, what: str, values: Array, form: IntegerFormat) -> None:
+def _check_holds(where: str, what: str, values: Array, form: Format) -> None:
     if not form.holds(values):
+        powers = ", a mantissa times a power of two" if isinstance(form, MantissaExponentFormat) else ""
         raise QuantizationError(
             f"{what} of a network that is already integer do not fit {form.bits} bits",
             where=where,
             found=f"{values.min()}..{values.max()}",
-            limit=f"{form.minimum}..{form.maximum}",
+            limit=f"{form.minimum}..{form.maximum}{powers}",
             hint="quantize the float network for this chip",
         )

@@ -9,6 +9,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from nmdeploy.target import Chip, Figure, Status
+from quantize import MantissaExponentFormat
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -28,3 +29,8 @@ def chips() -> Mapping[str, Chip]:
         }
         found[name] = Chip(name, entry["title"], MappingProxyType(figures), entry["soma"])
     return MappingProxyType(found)
+
+
+def subtrahend_format(chip: Chip) -> MantissaExponentFormat:
+    """What the recurrent synapse of a neuron of two compartments can subtract, in weight units."""
+    return MantissaExponentFormat(chip.limit("subtract_mantissa_bits"), chip.limit("subtract_exponent_bits"))

@@ -9,6 +9,7 @@ that a spike still counts w. Potentials, shifted left by 6 like every input, the
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -20,33 +21,44 @@ from nmdeploy.neurons import IF, Integrator, Number
 from nmdeploy.target import Chip, Lowered, Profile, Severity, Violation
 from quantize import smallest_dtype
 from targets.loihi.latency import relative_delays
-from targets.loihi.neuron import ALIGNMENT, LoihiLIF
+from targets.loihi.neuron import ALIGNMENT, LoihiLIF, LoihiLIFSubtract
 
 BIAS_EXPONENT = 6
 """Puts the bias mantissa in weight units, since inputs are shifted by 6 too."""
 WEIGHT_EXPONENT = -1
 """Undoes the doubling of stored weights."""
 
-PROFILE = Profile(
-    "loihi/chip",
-    (
-        ("range", "design rules keep the network where Lava 0.10.0 and the chip agree"),
-        ("synapses", "signed 8-bit weights, stored doubled with exponent -1; sums of at most 16 bits"),
-        ("current", "u := a << 6, 24 bits, lasts one step"),
-        ("potential", "v := v + u + bias, saturates at +-(2^23 - 1); one weight unit is 64"),
-        ("fire", "v > vth * 64"),
-        ("reset", "to zero, the overshoot is lost"),
-        ("latency", "one step a synapse layer"),
-    ),
+_SEMANTICS = (
+    ("range", "design rules keep the network where Lava 0.10.0 and the chip agree"),
+    ("synapses", "signed 8-bit weights, stored doubled with exponent -1; sums of at most 16 bits"),
+    ("current", "u := a << 6, 24 bits, lasts one step"),
+    ("potential", "v := v + u + bias, saturates at +-(2^23 - 1); one weight unit is 64"),
+    ("fire", "v > vth * 64"),
+    ("reset", "to zero, the overshoot is lost"),
+    ("latency", "one step a synapse layer"),
 )
+_BY_SUBTRACTION = (
+    "v := v - subtrahend * 64, the overshoot is kept; on Loihi 1 by two compartments a neuron (NxTF), "
+    "on Loihi 2 by microcode of your own"
+)
+PROFILES = {
+    "chip": Profile("loihi/chip", _SEMANTICS),
+    "subtract": Profile("loihi/subtract", tuple({**dict(_SEMANTICS), "reset": _BY_SUBTRACTION}.items())),
+}
+"""The semantics by name."""
 
 
-def lower(network: Network, chip: Chip) -> Lowered:
+def lower(network: Network, chip: Chip, profile: str = "chip") -> Lowered:
     """`network` with Loihi neurons, stored weights and a step of latency a layer.
 
+    A network of Loihi's own neurons is in the chip's terms already and stays as it is;
+    its profile is that of its neurons.
+
     Args:
-        network: integers, with `IF` and `Integrator` neurons.
+        network: integers, with `IF` and `Integrator` neurons, or with Loihi's own.
         chip: the chip.
+        profile: `chip`: all neurons reset to zero; `subtract`: those that ask for it reset
+            by subtraction.
 
     Raises:
         UsageError: for a float network.
@@ -55,20 +67,32 @@ def lower(network: Network, chip: Chip) -> Lowered:
     if not network.is_integer:
         hint = "quantize it first (nmdeploy.to_integers)"
         raise UsageError("only an integer network can be lowered", where=network.name, hint=hint)
+    neurons = {p.name: p.neuron for p in network.populations if p.neuron is not None}
+    if all(isinstance(neuron, LoihiLIF) for neuron in neurons.values()):
+        subtracts = any(isinstance(neuron, LoihiLIFSubtract) for neuron in neurons.values())
+        return Lowered(network, PROFILES["subtract" if subtracts else "chip"])
+    return _lower_ideal(network, chip, profile)
+
+
+def _lower_ideal(network: Network, chip: Chip, profile: str) -> Lowered:
     found = [each for population in network.populations for each in neuron_violations(population)]
     found += [each for projection in network.projections for each in projection_violations(projection)]
     if found:
         raise FitError(chip.title, found)
     neurons = {p.name: p.neuron for p in network.populations if isinstance(p.neuron, (IF, Integrator))}
-    populations = tuple(_lower_population(each, neurons.get(each.name), chip) for each in network.populations)
+    subtracts = profile == "subtract"
+    populations = tuple(
+        _lower_population(each, neurons.get(each.name), chip, subtracts) for each in network.populations
+    )
     delays, in_time = relative_delays(network)
     projections = tuple(
         _lower_projection(projection, delay) for projection, delay in zip(network.projections, delays, strict=True)
     )
     remarks = [each for name, neuron in neurons.items() for each in _remarks(network, name, neuron, chip)]
+    remarks += [] if subtracts else [each for name, neuron in neurons.items() for each in _overshoot(name, neuron)]
     remarks += [] if in_time else [_slower_loop(network)]
     lowered = replace(network, populations=populations, projections=projections)
-    return Lowered(lowered, PROFILE, tuple(remarks))
+    return Lowered(lowered, PROFILES[profile], tuple(remarks))
 
 
 def neuron_violations(population: Population) -> list[Violation]:
@@ -76,7 +100,11 @@ def neuron_violations(population: Population) -> list[Violation]:
     neuron, where = population.neuron, population.name
     if neuron is None:
         return []
-    if not isinstance(neuron, (IF, Integrator)):
+    if isinstance(neuron, LoihiLIF):
+        message = "a neuron of Loihi's own beside ideal ones"
+        hint = "lower the ideal network as a whole, or give every population one of Loihi's neurons"
+        return [Violation("LOI116", where, message, neuron.kind, "IF, Integrator", hint)]
+    if not isinstance(neuron, (IF, Integrator)) or neuron.kind not in (IF.kind, Integrator.kind):
         return [Violation("LOI110", where, "the neuron model cannot be lowered", neuron.kind, "IF, Integrator")]
     found = []
     if neuron.potential is not None:
@@ -97,11 +125,6 @@ def _firing_violations(neuron: IF, where: str) -> list[Violation]:
         hint = "convert with refractory=0"
         message = "refractory steps are not supported (Lava has no fixed-point model of them)"
         found.append(Violation("LOI113", where, message, neuron.refractory, 0, hint))
-    thresholds = np.unique(neuron.threshold)
-    if len(thresholds) > 1:
-        hint = "quantize with one scale a layer (per_channel=False)"
-        message = "thresholds differ within the population"
-        found.append(Violation("LOI114", where, message, f"{thresholds[0]} and {thresholds[-1]}", 1, hint))
     return found
 
 
@@ -114,20 +137,32 @@ def projection_violations(projection: Projection) -> list[Violation]:
     return [Violation("LOI115", projection.name, "the projection has an accumulator of its own", found, "none", hint)]
 
 
-def _lower_population(population: Population, neuron: IF | Integrator | None, chip: Chip) -> Population:
+def _lower_population(
+    population: Population, neuron: IF | Integrator | None, chip: Chip, subtracts: bool
+) -> Population:
     if neuron is None:
         return population
     scale = population.potential_scale / (1 << ALIGNMENT)
-    return replace(population, neuron=_lower_neuron(neuron, chip), potential_scale=scale)
+    return replace(population, neuron=_lower_neuron(neuron, chip, subtracts), potential_scale=scale)
 
 
-def _lower_neuron(neuron: IF | Integrator, chip: Chip) -> LoihiLIF:
-    threshold = chip.limit("threshold_mantissa")
-    if isinstance(neuron, IF):
-        # In integers v >= threshold is v > threshold - 1; v is a multiple of 64 as the threshold is.
-        threshold = int(np.max(neuron.threshold)) - (neuron.fire == ">=")
+def _lower_neuron(neuron: IF | Integrator, chip: Chip, subtracts: bool) -> LoihiLIF:
     v_init = np.multiply(neuron.v_init, 1 << ALIGNMENT, dtype=np.int64)
-    return LoihiLIF(threshold, bias_mant=_compact(neuron.bias), bias_exp=BIAS_EXPONENT, v_init=_compact(v_init))
+    common: dict[str, Any] = {
+        "bias_mant": _compact(neuron.bias),
+        "bias_exp": BIAS_EXPONENT,
+        "v_init": _compact(v_init),
+    }
+    if isinstance(neuron, Integrator):
+        return LoihiLIF(chip.limit("threshold_mantissa"), **common)
+    # One number where all thresholds agree, as Lava's LIF has it.
+    alike = np.size(np.unique(neuron.threshold)) == 1
+    threshold = int(np.max(neuron.threshold)) if alike else _compact(neuron.threshold)
+    # In integers v >= threshold is v > threshold - 1; v is a multiple of 64 as the threshold is.
+    vth = _compact(np.subtract(threshold, neuron.fire == ">=", dtype=np.int64))
+    if subtracts and neuron.reset == "subtract":
+        return LoihiLIFSubtract(vth, **common, subtrahend=threshold)
+    return LoihiLIF(vth, **common)
 
 
 def _compact(value: Number) -> int | Array:
@@ -155,16 +190,21 @@ def _doubled(weight: Array) -> Array:
 def _remarks(network: Network, where: str, neuron: IF | Integrator, chip: Chip) -> list[Violation]:
     """What lowering changes of population `where`, as warnings."""
     found = []
-    if isinstance(neuron, IF) and neuron.reset == "subtract":
-        message = "reset by subtraction becomes reset to zero: the overshoot is lost, accuracy may fall"
-        hint = "convert with reset='zero', or raise the threshold"
-        found.append(_warning("LOI101", where, message, "subtract", "zero", hint))
     if isinstance(neuron, Integrator):
         found += _horizon(network, where, neuron, chip)
     if np.any(neuron.v_init):
         message = "the initial potential is not 0; the host must write it again before every sample"
         found.append(_warning("LOI103", where, message, int(np.max(np.abs(neuron.v_init))), 0))
     return found
+
+
+def _overshoot(where: str, neuron: IF | Integrator) -> list[Violation]:
+    """What a reset to zero loses of a population that resets by subtraction."""
+    if isinstance(neuron, Integrator) or neuron.reset != "subtract":
+        return []
+    message = "reset by subtraction becomes reset to zero: the overshoot is lost, accuracy may fall"
+    hint = "deploy on loihi1/subtract, convert with reset='zero', or raise the threshold"
+    return [_warning("LOI101", where, message, "subtract", "zero", hint)]
 
 
 def _horizon(network: Network, where: str, neuron: Integrator, chip: Chip) -> list[Violation]:

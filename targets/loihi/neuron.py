@@ -7,13 +7,13 @@ known to differ from Lava, `targets.loihi.rules` keeps networks out of that rang
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nmdeploy.neurons import Array, NeuronModel, Number, State, fill
+from nmdeploy.neurons import Array, NeuronModel, Number, Scan, State, fill
 
 ALIGNMENT = 6
 """Input and threshold are shifted left by 6 bits to line up with u and v (Lava `act_shift`, `vth_shift`)."""
@@ -136,8 +136,23 @@ class LoihiLIF(NeuronModel):
         u = wrap_current(decayed(state["u"], np.add(self.du, DECAY_OFFSET_U, dtype=np.int64)) + arrived)
         v = np.clip(decayed(state["v"], self.dv) + u + self.bias, -EDGE + 1, EDGE - 1)
         fired: NDArray[np.bool_] = v > np.left_shift(self.vth, ALIGNMENT, dtype=np.int64)
-        state["u"], state["v"] = u, np.where(fired, 0, v)
+        state["u"], state["v"] = u, self._reset(v, fired)
         return fired.astype(np.uint8)
+
+    def _reset(self, v: Array, fired: Array) -> Array:
+        """The potential after the spikes of this step."""
+        return np.where(fired, 0, v)
+
+    def scan(self, largest_current: int) -> Scan | None:
+        return self._scan(largest_current, None) if type(self) is LoihiLIF else None
+
+    def _scan(self, largest_current: int, subtract: Number | None) -> Scan | None:
+        """The step where u lasts one step and cannot wrap, and v does not leak."""
+        lasting = np.any(np.not_equal(self.du, FORGET)) or np.any(np.not_equal(self.dv, 0))
+        if lasting or largest_current << ALIGNMENT >= EDGE:
+            return None
+        threshold = np.left_shift(self.vth, ALIGNMENT, dtype=np.int64)
+        return Scan(ALIGNMENT, self.bias, low=-EDGE + 1, high=EDGE - 1, above=threshold, subtract=subtract)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -169,7 +184,48 @@ class LoihiLIFReset(LoihiLIF):
 
     def step(self, state: State, current: Array) -> NDArray[np.uint8]:
         state["steps"] = state["steps"] + 1
-        clears = state["steps"] % self.interval == self.offset % self.interval
+        clears = self.clears(state["steps"])
         state["u"] = np.where(clears, 0, state["u"])
         state["v"] = np.where(clears, 0, state["v"])
         return super().step(state, current)
+
+    def clears(self, steps: Array) -> NDArray[np.bool_]:
+        """Whether steps, counted from 1, clear."""
+        cleared: NDArray[np.bool_] = steps % self.interval == self.offset % self.interval
+        return cleared
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class LoihiLIFSubtract(LoihiLIF):
+    """`LoihiLIF` with reset by subtraction: where it fires, v := v - subtrahend * 2**6.
+
+    Lava's own LIF resets to zero; this is its fixed-point model with `reset_voltage`
+    overridden. On Loihi 1 it stands for NxTF's pair of compartments (Rueckauer et al.,
+    ACM JETC 18(3), 2022): a dendrite that never resets, and a soma whose spike comes back
+    to the dendrite one step later through an inhibitory synapse of weight -subtrahend.
+    The spikes are the same where the current lasts one step (du = 4095), nothing leaks
+    (dv = 0), and the current, the inhibition included, does not wrap.
+
+    Attributes:
+        subtrahend: what a spike takes off, in weight units, 1..131072. A neuron that fires
+            at v >= T has vth = T - 1 and subtrahend = T.
+    """
+
+    kind: ClassVar[str] = "loihi.LIFSubtract"
+    subtrahend: Number = field(kw_only=True)
+
+    def faults(self, shape: tuple[int, ...]) -> list[str]:
+        found = super().faults(shape)
+        if np.min(self.subtrahend) < 1 or np.max(self.subtrahend) > EDGE >> ALIGNMENT:
+            worst = np.min(self.subtrahend) if np.min(self.subtrahend) < 1 else np.max(self.subtrahend)
+            found.append(f"subtrahend is {worst}, it must be in 1..{EDGE >> ALIGNMENT}")
+        return found
+
+    def scan(self, largest_current: int) -> Scan | None:
+        if type(self) is not LoihiLIFSubtract:
+            return None
+        return self._scan(largest_current, np.left_shift(self.subtrahend, ALIGNMENT, dtype=np.int64))
+
+    def _reset(self, v: Array, fired: Array) -> Array:
+        after: Array = v - fired * np.left_shift(self.subtrahend, ALIGNMENT, dtype=np.int64)
+        return after

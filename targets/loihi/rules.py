@@ -8,16 +8,18 @@ Frontiers in Neuroinformatics 16:1015624, for the latter two).
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TypeGuard
 
 import numpy as np
 
 from nmdeploy.bounds import population_bound
 from nmdeploy.linear_maps import Array
 from nmdeploy.network import Network, Population, Projection
-from nmdeploy.target import Chip, Rule, Violation
-from targets.loihi.neuron import ALIGNMENT, DECAY_BITS, DECAY_OFFSET_U, EDGE, LoihiLIF
-from targets.loihi.resources import WORD_BITS, synapse_count
-from targets.loihi.weights import STORED_BITS, SignMode, sign_mode_of, stored_weights
+from nmdeploy.target import Chip, Rule, Severity, Violation
+from targets.loihi.chips import subtrahend_format
+from targets.loihi.mapper.sharing import used_weights
+from targets.loihi.neuron import ALIGNMENT, DECAY_BITS, DECAY_OFFSET_U, EDGE, FORGET, LoihiLIF, LoihiLIFSubtract
+from targets.loihi.weights import STORED_BITS, SignMode, is_storable, sign_mode_of, stored_weights
 
 PLACEABLE = ("Dense", "Conv2d", "ConvTranspose2d", "SumPool2d", "Upsample2d", "OneToOne", "Reshape")
 """Synapse kinds whose unrolled matrix the mapper places."""
@@ -43,41 +45,12 @@ def known_neurons(network: Network, chip: Chip) -> list[Violation]:
     ]
 
 
-def compartments(network: Network, chip: Chip) -> list[Violation]:
-    """All neurons together fit the chip's compartments."""
-    total = sum(population.size for population in network.populations if not population.is_input)
-    limit = chip.limit("cores") * chip.limit("compartments")
-    if total <= limit:
-        return []
-    largest = max((p for p in network.populations if not p.is_input), key=lambda population: population.size)
-    hint = f"{largest.name!r} has most, {largest.size}: use fewer channels, or a larger stride before it"
-    return [Violation("LOI003", network.name, "more neurons than the chip has compartments", total, limit, hint)]
-
-
-def synaptic_memory(network: Network, chip: Chip) -> list[Violation]:
-    """All synapses together fit the chip's synaptic memory, headers left aside."""
-    counts = {projection.name: synapse_count(network, projection) for projection in network.projections}
-    limit = most_synapses(chip)
-    total = sum(counts.values())
-    if total <= limit:
-        return []
-    largest = max(counts, key=lambda name: counts[name])
-    hint = f"{largest!r} has most, {counts[largest]}: use fewer channels or smaller kernels there"
-    return [Violation("LOI004", network.name, "more synapses than the chip has memory for", total, limit, hint)]
-
-
-def most_synapses(chip: Chip) -> int:
-    """The number of synapses that the whole chip's memory holds at most."""
-    return chip.limit("cores") * chip.limit("synaptic_words") * WORD_BITS // chip.limit("weight_bits")
-
-
 def unrolled(network: Network, chip: Chip) -> Iterator[tuple[Projection, Array]]:
-    """Projections with the weights of their unrolled synapses, as stored; those that can never fit are left out."""
+    """Projections with the weights of their synapses, each weight at least once."""
     for projection in network.projections:
-        if synapse_count(network, projection) <= most_synapses(chip):
-            weights: Array = projection.matrix(network[projection.source].shape).data
-            if weights.size:
-                yield projection, weights
+        weights = used_weights(network, projection)
+        if weights.size:
+            yield projection, weights
 
 
 def storable_weights(network: Network, chip: Chip) -> list[Violation]:
@@ -85,12 +58,10 @@ def storable_weights(network: Network, chip: Chip) -> list[Violation]:
     found = []
     largest = 1 << STORED_BITS
     for projection, weights in unrolled(network, chip):
-        as_mixed, as_guessed = (stored_weights(weights, mode) for mode in (SignMode.MIXED, None))
-        lost = weights[as_guessed != weights] if np.any(as_mixed != weights) else weights[:0]
-        if lost.size:
-            mode = sign_mode_of(weights)
-            limit = {"exc": f"0..{largest - 1}", "inh": f"{1 - largest}..0"}.get(
-                mode.value, f"even, {-largest}..{largest - 2}"
+        if not is_storable(weights):
+            lost = weights[stored_weights(weights) != weights]
+            limit = {SignMode.EXCITATORY: f"0..{largest - 1}", SignMode.INHIBITORY: f"{1 - largest}..0"}.get(
+                sign_mode_of(weights), f"even, {-largest}..{largest - 2}"
             )
             hint = "quantize to signed 8-bit weights; overlapping sum pools add weights up"
             message = "a stored weight cannot be kept"
@@ -123,13 +94,21 @@ def step_sum(network: Network, chip: Chip) -> list[Violation]:
     """What a neuron receives in one step fits the dendritic accumulator, in the worst case."""
     found = []
     limit = chip.limit("step_sum")
-    for population, _ in lif_populations(network):
-        bound = population_bound(network, population.name).interval.magnitude
+    for population, neuron in lif_populations(network):
+        bound = largest_arrival(network, population, neuron, chip)
         if bound > limit:
             hint = "fewer inputs a neuron, or smaller weights (fewer bits)"
             message = "the sum of one step may overflow the accumulator"
             found.append(Violation("LOI007", population.name, message, bound, limit, hint))
     return found
+
+
+def largest_arrival(network: Network, population: Population, neuron: LoihiLIF, chip: Chip) -> int:
+    """The largest magnitude of one step's sum, the subtraction included where it comes through a synapse."""
+    bound = population_bound(network, population.name)
+    if not subtracts_by_synapse(neuron, chip):
+        return bound.interval.magnitude
+    return max(int(bound.upper.max()), int(np.max(neuron.subtrahend - bound.lower)))
 
 
 def threshold_range(network: Network, chip: Chip) -> list[Violation]:
@@ -149,30 +128,46 @@ def threshold_range(network: Network, chip: Chip) -> list[Violation]:
     ]
 
 
-def one_threshold(network: Network, chip: Chip) -> list[Violation]:
-    """All neurons of a population share one threshold."""
-    limit = chip.limit("thresholds_per_population")
-    hint = "quantize with one scale a layer (per_channel=False)"
-    return [
-        Violation("LOI009", population.name, "different thresholds", len(np.unique(neuron.vth)), limit, hint)
-        for population, neuron in lif_populations(network)
-        if len(np.unique(neuron.vth)) > limit
-    ]
+def threshold_profiles(network: Network, chip: Chip) -> list[Violation]:
+    """Thresholds that differ within a population cost cores: a core has few different ones.
+
+    The mapper counts them on every core (figure `threshold_profiles`); where a chip has no
+    such figure, nobody has published how many a core can hold.
+    """
+    found = []
+    for population, neuron in lif_populations(network):
+        different = len(np.unique(neuron.vth))
+        limit = chip.limit("threshold_profiles") if "threshold_profiles" in chip.figures else None
+        if different == 1 or (limit and different <= limit):
+            continue
+        message, hint = "more different thresholds than a core holds", "quantize with one scale a layer"
+        if limit is None:
+            message = "thresholds differ within the population: how many a core can hold is not published"
+        else:
+            hint += f"; the layer takes at least {-(-different // limit)} cores"
+        found.append(Violation("LOI009", population.name, message, different, limit, hint, Severity.WARNING))
+    return found
 
 
 def bias_range(network: Network, chip: Chip) -> list[Violation]:
-    """Bias mantissas have 13 bits with sign, exponents are 0..7."""
-    half = 1 << (chip.limit("bias_mantissa_bits") - 1)
-    found = []
-    for population, neuron in lif_populations(network):
-        for name, low, high in (("bias_mant", -half, half - 1), ("bias_exp", 0, chip.limit("bias_exponent"))):
-            worst = _worst(getattr(neuron, name), low, high)
-            if worst is not None:
-                hint = "a smaller bias: fewer weight bits scale it down"
-                found.append(
-                    Violation("LOI010", population.name, f"{name} is out of range", worst, f"{low}..{high}", hint)
-                )
-    return found
+    """Biases are a mantissa of 13 bits with sign times 2**0 to 2**7."""
+    half, most = 1 << (chip.limit("bias_mantissa_bits") - 1), chip.limit("bias_exponent")
+    limit = f"{-half}..{half - 1} times 2**0..2**{most}"
+    hint = "a smaller bias: fewer weight bits scale it down"
+    return [
+        Violation("LOI010", population.name, "the bias is out of range", int(lost.flat[0]), limit, hint)
+        for population, neuron in lif_populations(network)
+        if (lost := _not_scaled(neuron.bias, -half, half - 1, most)).size
+    ]
+
+
+def _not_scaled(values: Array, low: int, high: int, exponents: int) -> Array:
+    """Those of `values` that are no integer of low..high times 2**0 to 2**exponents."""
+    kept = np.zeros(values.shape, dtype=bool)
+    for exponent in range(exponents + 1):
+        mantissa = values >> exponent
+        kept |= (mantissa << exponent == values) & (mantissa >= low) & (mantissa <= high)
+    return values[~kept]
 
 
 def decay_range(network: Network, chip: Chip) -> list[Violation]:
@@ -196,7 +191,7 @@ def current_range(network: Network, chip: Chip) -> list[Violation]:
     limit = (1 << (chip.limit("current_bits") - 1)) - 1
     found = []
     for population, neuron in lif_populations(network):
-        arriving = population_bound(network, population.name).interval.magnitude << ALIGNMENT
+        arriving = largest_arrival(network, population, neuron, chip) << ALIGNMENT
         forgotten = int(np.min(neuron.du)) + DECAY_OFFSET_U
         if forgotten < 1:
             continue  # never forgets: `decay_range` tells
@@ -238,34 +233,85 @@ def delay_range(network: Network, chip: Chip) -> list[Violation]:
 
 
 def spike_values(network: Network, chip: Chip) -> list[Violation]:
-    """Inputs send spike values that the chip can carry."""
-    limit = chip.limit("spike_payload")
-    hint = "use a binary encoder such as DeterministicRate" if limit == 1 else None
+    """Inputs send spike values that the chip can carry: 0 and 1, or signed payloads."""
+    most = chip.limit("spike_payload")
+    least = 0 if most == 1 else -most
+    hint = "use a binary encoder such as DeterministicRate" if most == 1 else None
+    limit = f"{least}..{most}"
     return [
         Violation("LOI015", population.name, "graded spikes", "{}..{}".format(*population.spike_range), limit, hint)
         for population in network.inputs
-        if population.minimum < 0 or population.maximum > limit
+        if population.minimum < least or population.maximum > most
+    ]
+
+
+def subtracts_by_synapse(neuron: LoihiLIF, chip: Chip) -> TypeGuard[LoihiLIFSubtract]:
+    """Whether the neuron's reset comes through a recurrent synapse (two compartments a neuron)."""
+    return isinstance(neuron, LoihiLIFSubtract) and "subtract_compartments" in chip.figures
+
+
+def subtrahends(network: Network, chip: Chip) -> list[Violation]:
+    """What a recurrent synapse subtracts is a mantissa of 8 bits times 2**0 to 2**7 (NxTF)."""
+    found = []
+    for population, neuron in lif_populations(network):
+        if not subtracts_by_synapse(neuron, chip):
+            continue
+        form, values = subtrahend_format(chip), np.atleast_1d(neuron.subtrahend).ravel()
+        lost = values[form.nearest(values) != values]
+        if lost.size:
+            limit = f"m * 2**e, m up to {(1 << form.mantissa_bits) - 1}, e up to {(1 << form.exponent_bits) - 1}"
+            hint = f"the nearest is {int(form.nearest(lost[0]))}; quantize for {chip.name}/subtract"
+            message = "no synapse can subtract this from the potential"
+            found.append(Violation("LOI016", population.name, message, int(lost[0]), limit, hint))
+    return found
+
+
+def subtraction_in_time(network: Network, chip: Chip) -> list[Violation]:
+    """A neuron of two compartments forgets its current at once and does not leak.
+
+    The subtraction comes one step after the spike. It is then the same as an immediate
+    one only if nothing decays in between, and if it acts in one step.
+    """
+    hint = "du = 4095 and dv = 0, or reset to zero"
+    return [
+        Violation("LOI017", population.name, f"{name} does not go with reset by subtraction", worst, limit, hint)
+        for population, neuron in lif_populations(network)
+        if subtracts_by_synapse(neuron, chip)
+        for name, limit in (("du", FORGET), ("dv", 0))
+        if (worst := _worst(getattr(neuron, name), limit, limit)) is not None
+    ]
+
+
+def own_microcode(network: Network, chip: Chip) -> list[Violation]:
+    """Reset by subtraction on a chip without the two-compartment form is a matter of microcode."""
+    message = f"reset by subtraction on {chip.title} needs your own neuron microcode"
+    hint = "Lava on CPU and the emulator run it"
+    return [
+        Violation("LOI105", population.name, message, neuron.kind, None, hint, Severity.WARNING)
+        for population, neuron in lif_populations(network)
+        if isinstance(neuron, LoihiLIFSubtract) and not subtracts_by_synapse(neuron, chip)
     ]
 
 
 RULES: tuple[Rule, ...] = (
     known_synapses,
     known_neurons,
-    compartments,
-    synaptic_memory,
     storable_weights,
     whole_weights,
     step_sum,
     threshold_range,
-    one_threshold,
+    threshold_profiles,
     bias_range,
     decay_range,
     current_range,
     initial_state,
     delay_range,
     spike_values,
+    subtrahends,
+    subtraction_in_time,
+    own_microcode,
 )
-"""All design rules, in the order of their codes."""
+"""All design rules, in the order of their codes; LOI003 and LOI004 are the mapper's: it knows how many chips."""
 
 
 def _worst(value: object, low: int, high: int) -> int | None:

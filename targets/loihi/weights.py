@@ -69,6 +69,11 @@ def stored_weights(weights: Array, mode: SignMode | None = None, num_weight_bits
     return kept
 
 
+def is_storable(weights: Array) -> bool:
+    """Whether one sign mode keeps all integer `weights` as they are: the one that Lava guesses, or mixed."""
+    return any(np.array_equal(stored_weights(weights, mode), weights) for mode in (None, SignMode.MIXED))
+
+
 def to_conv2d(kernel: Array) -> Array:
     """A Lava Conv kernel `(C_out, kX, kY, C_in/groups)` as a `Conv2d` weight `[C_out, C_in/groups, kY, kX]`.
 

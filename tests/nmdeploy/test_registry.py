@@ -27,6 +27,9 @@ class Toy(Target):
     def neuron_models(self):
         return (ToyIF,)
 
+    def profiles(self, chip):
+        return ("hard", "soft") if chip.name == "toy2" else super().profiles(chip)
+
     def precision(self, chip, profile):
         raise AssertionError("not asked for here")
 
@@ -86,6 +89,36 @@ def test_a_family_a_chip_or_both_name_a_chip(toys, name, target, chip):
     choice = registry.chip(name)
     assert choice.target is target
     assert choice.chip.name == chip
+
+
+@pytest.mark.parametrize(
+    ("name", "chosen"),
+    [
+        ("toy1", "toy1/chip"),
+        ("toy1/", "toy1/chip"),
+        ("toy/chip", "toy1/chip"),
+        ("toy:toy2", "toy2/hard"),
+        ("toy:toy2/soft", "toy2/soft"),
+        ("other:toy2/hard", "toy2/hard"),
+    ],
+)
+def test_a_profile_may_follow_a_slash(toys, name, chosen):
+    assert registry.chip(name).name == chosen
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("toy1/soft", r"toy1: the chip has no such profile \(found 'soft', limit chip\)"),
+        ("toy:toy2/chip", r"toy2: the chip has no such profile \(found 'chip', limit hard, soft\)"),
+        ("toy1/chip/chip", r"found 'chip/chip'"),
+        ("toy2/soft", "several targets have a chip of this name"),
+        ("/chip", "unknown target"),
+    ],
+)
+def test_profiles_that_there_are_not(toys, name, message):
+    with pytest.raises(UsageError, match=message):
+        registry.chip(name)
 
 
 def test_targets_are_listed_by_name(toys):

@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 
 from nmdeploy.bounds import population_bound
 from nmdeploy.convert.integers import to_integers
-from nmdeploy.errors import QuantizationError
+from nmdeploy.errors import QuantizationError, UsageError
 from nmdeploy.network import Network, Population, Projection
 from nmdeploy.neurons import IF, Integrator, NeuronModel
 from nmdeploy.synapses import Conv2d, ConvTranspose2d, Dense, OneToOne, Reshape, SumPool2d
 from nmdeploy.target import Precision
-from quantize import IntegerFormat, Rounding, ScaleMethod
+from quantize import IntegerFormat, MantissaExponentFormat, Rounding, ScaleMethod
 
 BYTE = Precision(IntegerFormat(8), IntegerFormat(17, signed=False), IntegerFormat(13))
 CHANNELS = replace(BYTE, per_channel=True)
@@ -445,3 +445,105 @@ class TestSumOfOneStep:
         network = to_integers(dense(np.ones((1, 10)), IF(100.0)), replace(BYTE, step_sum=1))
         np.testing.assert_array_equal(weights_of(network.projections[0]), 0)
         assert any("every weight is 0" in note for note in network.notes)
+
+
+# --- scales per channel where they cost something ---
+
+
+def test_channels_get_scales_of_their_own_where_asked_or_free(rng):
+    network = dense(rng.normal(size=(3, 5)) * [[1], [10], [100]])
+    costly = replace(CHANNELS, per_channel_costs=True)
+    one, many = to_integers(network, BYTE)["out"], to_integers(network, CHANNELS)["out"]
+    assert to_integers(network, costly)["out"] == to_integers(network, CHANNELS, per_channel=False)["out"] == one
+    assert to_integers(network, costly, per_channel=True)["out"] == many
+    assert len(np.unique(many.neuron.threshold)) == 3
+    assert np.size(one.neuron.threshold) == 1
+
+
+def test_scales_per_channel_are_refused_where_thresholds_cannot_differ(rng):
+    network = dense(rng.normal(size=(3, 5)))
+    with pytest.raises(UsageError, match="cannot differ within a population"):
+        to_integers(network, BYTE, per_channel=True)
+    assert to_integers(network, BYTE, per_channel=False) == to_integers(network, BYTE)
+
+
+# --- thresholds of a mantissa and an exponent ---
+
+MANTISSA = replace(BYTE, threshold=MantissaExponentFormat(8, 3))
+
+
+class TestMantissa:
+    @given(SEEDS, st.floats(0.05, 80), st.sampled_from(["max", "percentile", "mse"]), st.booleans())
+    @settings(max_examples=60)
+    def test_a_threshold_of_full_mantissa_is_exact_for_less_than_1_percent_of_scale(
+        self, seed, threshold, method, per_channel
+    ):
+        rng = np.random.default_rng(seed)
+        network = dense(rng.normal(size=(4, 6)), IF(threshold))
+        free = replace(BYTE, per_channel=True, threshold=IntegerFormat(17, signed=False))
+        chosen = replace(free, threshold=MANTISSA.threshold)
+        was = to_integers(network, free, method=ScaleMethod(method), per_channel=per_channel)["out"]
+        found = to_integers(network, chosen, method=ScaleMethod(method), per_channel=per_channel)
+        now = found["out"]
+        kept = np.asarray(now.neuron.threshold)
+        assert chosen.threshold.holds(kept)
+        exact = np.abs(kept * now.potential_scale / threshold - 1) < 1e-9
+        assert np.all(exact | (kept < 128 + 1))
+        wider = np.asarray(now.potential_scale) / np.asarray(was.potential_scale)
+        fits = np.asarray(was.neuron.threshold) <= MANTISSA.threshold.maximum
+        assert np.all((wider >= 1 - 1e-12) & ((wider < 1 + 2**-7) | ~fits))
+        assert any("rounded by" in note for note in found.notes) == (not exact.all())
+
+    def test_a_threshold_below_the_full_mantissa_is_rounded_and_told(self):
+        network = dense([[1.0, -0.5]], IF(0.7))  # 127 * 0.7 = 88.9
+        integers = to_integers(network, MANTISSA)
+        assert integers["out"].neuron.threshold == 89
+        assert integers.notes == ("out: its threshold is rounded by up to 0.11%, to a mantissa times a power of two",)
+
+    def test_powers_of_two_keep_their_scale_and_round(self):
+        integers = to_integers(dense([[1.0, -0.5]], IF(8.05)), MANTISSA, method=ScaleMethod.POWER_OF_TWO)
+        assert integers["out"].potential_scale == 2.0**-6
+        assert integers["out"].neuron.threshold == 516  # 515.2 in steps of 4
+        assert integers.notes == ("out: its threshold is rounded by up to 0.16%, to a mantissa times a power of two",)
+
+    def test_thresholds_that_differ_under_one_scale_are_rounded(self):
+        integers = to_integers(dense([[1.0], [1.0]], IF(np.array([1.0, 3.03]))), MANTISSA)
+        np.testing.assert_array_equal(integers["out"].neuron.threshold, [127, 384])
+        assert len(integers.notes) == 1
+
+    def test_the_largest_threshold_widens_the_scale(self):
+        integers = to_integers(dense([[1.0]], IF(1000.0)), MANTISSA)
+        assert integers["out"].neuron.threshold == 255 * 128
+        assert integers.notes[0].startswith("out: its threshold needs a scale 3.89 times that of the weights")
+
+    def test_read_outs_have_no_threshold_to_keep(self):
+        integers = to_integers(dense([[1.0]], Integrator()), MANTISSA)
+        assert (integers["out"].potential_scale, integers.notes) == (1 / 127, ())
+
+    def test_an_integer_network_must_have_such_thresholds(self):
+        assert to_integers(dense_integers(258), MANTISSA)["out"].neuron.threshold == 258
+        with pytest.raises(QuantizationError, match=r"257\.\.257, limit 0\.\.32640, a mantissa times a power of two"):
+            to_integers(dense_integers(257), MANTISSA)
+
+
+def dense_integers(threshold):
+    populations = (Population("in", (1,)), Population("out", (1,), IF(threshold)))
+    return Network("net", populations, (Projection("in", "out", (Dense(np.ones((1, 1), np.int8)),)),))
+
+
+@given(SEEDS, st.integers(2000, 40000), st.booleans(), st.sampled_from(["subtract", "zero"]))
+@settings(max_examples=60)
+def test_a_subtraction_that_comes_as_an_input_counts_in_the_sum(seed, limit, mantissa, reset):
+    rng = np.random.default_rng(seed)
+    network = dense(rng.normal(size=(3, 200)), IF(20.0, reset=reset))
+    plain = replace(MANTISSA if mantissa else BYTE, step_sum=limit)
+    apart = to_integers(network, plain)
+    joined = to_integers(network, replace(plain, subtraction_in_sum=True))
+    bound = population_bound(joined, "out")
+    threshold = joined["out"].neuron.threshold
+    worst = max(int(bound.upper.max()), int(np.max(threshold - bound.lower)))
+    if reset == "zero":
+        assert joined == apart
+    else:
+        assert worst <= limit
+        assert joined["out"].potential_scale >= apart["out"].potential_scale

@@ -21,8 +21,8 @@ def loihi2():
 class ScalarLIF:
     """One neuron in Python integers, written from Lava's documentation without numpy."""
 
-    def __init__(self, *, vth, du=4095, dv=0, bias_mant=0, bias_exp=0, u=0, v=0, interval=0, offset=0):
-        self.vth, self.du, self.dv = vth, du, dv
+    def __init__(self, *, vth, du=4095, dv=0, bias_mant=0, bias_exp=0, u=0, v=0, interval=0, offset=0, subtrahend=None):
+        self.vth, self.du, self.dv, self.subtrahend = vth, du, dv, subtrahend
         self.bias = bias_mant * 2**bias_exp if bias_exp >= 0 else bias_mant // 2**-bias_exp
         self.u, self.v, self.time = u, v, 0
         self.interval, self.offset = interval, offset
@@ -49,7 +49,8 @@ class ScalarLIF:
         self.v = self.truncated(self.v, 4096 - self.dv) + self.u + self.bias
         self.v = min(max(self.v, -8388607), 8388607)
         fired = self.v > self.vth * 64
-        self.v = 0 if fired else self.v
+        if fired:
+            self.v = 0 if self.subtrahend is None else self.v - self.subtrahend * 64
         return int(fired)
 
 

@@ -1,10 +1,12 @@
 import pytest
 
+from nmdeploy.errors import UsageError
 from nmdeploy.neurons import Integrator
 from nmdeploy.registry import chip, neuron_model
 from nmdeploy.target import Status
+from quantize import MantissaExponentFormat
 from targets.loihi import TARGET
-from targets.loihi.neuron import LoihiLIF, LoihiLIFReset
+from targets.loihi.neuron import LoihiLIF, LoihiLIFReset, LoihiLIFSubtract
 
 
 def test_loihi1_is_the_default():
@@ -42,12 +44,34 @@ def test_precision(loihi1, loihi2):
     assert precision.bias is not None
     assert (precision.bias.minimum, precision.bias.maximum) == (-4096, 4095)
     assert precision.resets == ("zero",)
-    assert not precision.per_channel
+    assert precision.per_channel
+    assert precision.per_channel_costs
+    assert not precision.subtraction_in_sum
     assert precision.graded_input == 1
     assert TARGET.precision(loihi2).graded_input == 255
+
+
+def test_precision_of_reset_by_subtraction(loihi1, loihi2):
+    by_synapse = TARGET.precision(loihi1, "subtract")
+    assert by_synapse.threshold == MantissaExponentFormat(8, 3)
+    assert by_synapse.subtraction_in_sum
+    by_microcode = TARGET.precision(loihi2, "subtract")
+    assert by_microcode.threshold == TARGET.precision(loihi2).threshold
+    assert not by_microcode.subtraction_in_sum
+    assert by_synapse.resets == by_microcode.resets == ("subtract", "zero")
+
+
+@pytest.mark.parametrize("name", ["loihi1", "loihi2"])
+def test_chips_have_two_profiles_and_reset_to_zero_by_default(name):
+    assert chip(name).profile == "chip"
+    assert chip(f"{name}/chip") == chip(name)
+    assert chip(f"{name}/subtract").name == f"{name}/subtract"
+    with pytest.raises(UsageError, match=f"{name}: the chip has no such profile .*'soft', limit chip, subtract"):
+        chip(f"{name}/soft")
 
 
 def test_bundles_can_name_the_neuron_models():
     assert neuron_model("loihi.LIF") is LoihiLIF
     assert neuron_model("loihi.LIFReset") is LoihiLIFReset
+    assert neuron_model("loihi.LIFSubtract") is LoihiLIFSubtract
     assert neuron_model("Integrator") is Integrator

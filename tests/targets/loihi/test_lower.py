@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from nmdeploy.deployment import deploy
 from nmdeploy.emulator.result import Recording
 from nmdeploy.emulator.run import emulate
 from nmdeploy.errors import FitError, UsageError
@@ -15,9 +16,18 @@ from nmdeploy.target import Severity
 from quantize import IntegerFormat
 from targets.loihi import TARGET
 from targets.loihi.latency import lateness, relative_delays
-from targets.loihi.neuron import LoihiLIF, LoihiLIFReset
+from targets.loihi.neuron import LoihiLIF, LoihiLIFReset, LoihiLIFSubtract
 
 EVERYTHING = Recording(spikes=("*",), potentials=("*",))
+
+
+class Foreign(IF):
+    """A neuron of another chip."""
+
+    kind = "foreign.IF"
+
+    def step(self, state, current):
+        raise AssertionError("never run")
 
 
 def dense(rng, outputs, inputs):
@@ -171,11 +181,10 @@ def test_an_initial_potential_is_kept_and_told(loihi1):
 @pytest.mark.parametrize(
     ("network", "code"),
     [
-        (two_layers(LoihiLIF(3)), "LOI110"),
+        (two_layers(Foreign(3)), "LOI110"),
         (two_layers(IF(10, potential=IntegerFormat(16))), "LOI111"),
         (two_layers(IF(10, v_min=0)), "LOI112"),
         (two_layers(IF(10, refractory=2)), "LOI113"),
-        (two_layers(IF(np.array([10, 11]))), "LOI114"),
         (two_layers(IF(10), accumulator=IntegerFormat(16)), "LOI115"),
     ],
 )
@@ -218,6 +227,114 @@ def test_existing_delays_pay_for_latency_and_short_branches_wait():
     assert relative_delays(network) == ([3, 1, 1, 2, 2], True)
 
 
-def test_reset_neurons_belong_to_the_chip_already(loihi1):
-    with pytest.raises(FitError, match="LIFReset"):
-        TARGET.lower(two_layers(LoihiLIFReset(3)), loihi1)
+def own_terms(*neurons):
+    """A chain of Loihi's own neurons, one population each."""
+    names = [f"layer{index}" for index in range(len(neurons))]
+    populations = [Population(name, (2,), neuron) for name, neuron in zip(names, neurons, strict=True)]
+    weight = np.array([[2, -4], [6, 8]], np.int16)
+    projections = [
+        Projection(source, target, (Dense(weight),), delay=1, exponent=-1)
+        for source, target in zip(["in", *names], names, strict=False)
+    ]
+    return Network("own", (Population("in", (2,)), *populations), tuple(projections))
+
+
+@pytest.mark.parametrize(
+    ("neurons", "profile"),
+    [
+        ((LoihiLIF(3), LoihiLIFReset(3, interval=4)), "loihi/chip"),
+        ((LoihiLIF(3, du=7, dv=9), LoihiLIFSubtract(3, subtrahend=4)), "loihi/subtract"),
+    ],
+)
+@pytest.mark.parametrize("asked", ["chip", "subtract"])
+def test_a_network_in_loihis_terms_stays_as_it_is(loihi1, neurons, profile, asked):
+    network = own_terms(*neurons)
+    lowered = TARGET.lower(network, loihi1, asked)
+    assert lowered.network is network
+    assert (lowered.profile.name, lowered.remarks) == (profile, ())
+
+
+def test_a_network_in_loihis_terms_can_be_deployed():
+    deployment = deploy(own_terms(LoihiLIF(3), LoihiLIFReset(3, interval=4)), "loihi1")
+    assert deployment.profile.name == "loihi/chip"
+    assert deployment.network["layer1"].neuron.interval == 4
+
+
+def test_ideal_neurons_beside_loihis_own_are_refused(loihi1):
+    network = own_terms(LoihiLIF(3), IF(3), LoihiLIF(4))
+    with pytest.raises(FitError, match="lower the ideal network as a whole") as caught:
+        TARGET.lower(network, loihi1)
+    assert [(each.code, each.where) for each in caught.value.violations] == [("LOI116", "layer0"), ("LOI116", "layer2")]
+
+
+# --- reset by subtraction ---
+
+
+def subtracting(network):
+    """The network with reset by subtraction."""
+
+    def changed(population):
+        if not isinstance(population.neuron, IF):
+            return population
+        return replace(population, neuron=replace(population.neuron, reset="subtract"))
+
+    return replace(network, populations=tuple(map(changed, network.populations)))
+
+
+@pytest.mark.parametrize("build", [chain, residual, recurrent])
+@given(seed=st.integers(0, 2**32 - 1))
+@settings(max_examples=25)
+def test_reset_by_subtraction_is_the_ideal_networks(loihi1, build, seed):
+    rng = np.random.default_rng(seed)
+    ideal = subtracting(build(rng, biased=True))
+    lowered = TARGET.lower(ideal, loihi1, "subtract").network
+    spikes = random_spikes(rng, ideal)
+    wanted = emulate(with_delays_of(ideal, lowered), spikes, steps=24, record=EVERYTHING)
+    found = emulate(lowered, spikes, steps=24, record=EVERYTHING)
+    for population in ideal.populations:
+        np.testing.assert_array_equal(found.spikes[population.name], wanted.spikes[population.name])
+        if not population.is_input:
+            np.testing.assert_array_equal(found.potentials[population.name], 64 * wanted.potentials[population.name])
+
+
+@pytest.mark.parametrize(("fire", "vth"), [(">=", 9), (">", 10)])
+def test_the_threshold_is_subtracted_whatever_fires(loihi1, loihi2, fire, vth):
+    for chip in (loihi1, loihi2):
+        lowered = TARGET.lower(two_layers(IF(10, bias=3, fire=fire)), chip, "subtract")
+        assert lowered.network["out"].neuron == LoihiLIFSubtract(vth, bias_mant=3, bias_exp=6, subtrahend=10)
+        assert (lowered.profile.name, lowered.remarks) == ("loihi/subtract", ())
+        assert dict(lowered.profile.semantics)["reset"].startswith("v := v - subtrahend * 64")
+
+
+def test_a_neuron_that_asks_for_a_reset_to_zero_gets_it(loihi1):
+    neuron = TARGET.lower(two_layers(IF(10, reset="zero")), loihi1, "subtract").network["out"].neuron
+    assert neuron == LoihiLIF(9, bias_exp=6)
+
+
+def test_thresholds_by_neuron_are_kept(loihi1):
+    lowered = TARGET.lower(two_layers(IF(np.array([10, 300]))), loihi1, "subtract").network["out"].neuron
+    np.testing.assert_array_equal(lowered.vth, [9, 299])
+    np.testing.assert_array_equal(lowered.subtrahend, [10, 300])
+    alike = TARGET.lower(two_layers(IF(np.array([10, 10]))), loihi1, "subtract").network["out"].neuron
+    assert (alike.vth, alike.subtrahend) == (9, 10)
+
+
+def test_a_pool_before_a_dense_layer_is_part_of_its_synapse(loihi1):
+    """The chain stays; what cores get is its unrolled matrix, the pool folded into the weights."""
+    weight = np.array([[1, -2, 3, 127]], np.int8)
+    chain_of_maps = (SumPool2d(2), Reshape((4,)), Dense(weight))
+    populations = (Population("in", (1, 4, 4)), Population("out", (1,), IF(9, reset="zero")))
+    network = Network("pooled", populations, (Projection("in", "out", chain_of_maps),))
+    (projection,) = TARGET.lower(network, loihi1).network.projections
+    assert [synapse.kind for synapse in projection.synapses] == ["SumPool2d", "Reshape", "Dense"]
+    unrolled = projection.matrix((1, 4, 4)).toarray().reshape(4, 4)
+    np.testing.assert_array_equal(unrolled, 2 * np.kron(weight.reshape(2, 2), np.ones((2, 2), int)))
+
+
+def test_weights_before_a_pool_are_stored_doubled_too(loihi1):
+    chain_of_maps = (Conv2d(np.array([[[[3]]]], np.int8)), SumPool2d(2), Reshape((4,)))
+    populations = (Population("in", (1, 4, 4)), Population("out", (4,), IF(9, reset="zero")))
+    network = Network("pooled", populations, (Projection("in", "out", chain_of_maps),))
+    (projection,) = TARGET.lower(network, loihi1).network.projections
+    assert (projection.synapses[0].weight.item(), projection.exponent) == (6, -1)
+    assert projection.synapses[1:] == chain_of_maps[1:]

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from targets.loihi.neuron import LoihiLIF, LoihiLIFReset, wrap_current, wrap_int32
+from targets.loihi.neuron import LoihiLIF, LoihiLIFReset, LoihiLIFSubtract, wrap_current, wrap_int32
 
 PARAMETERS = st.fixed_dictionaries(
     {
@@ -58,6 +58,81 @@ def test_reset_step_is_the_scalar_model(scalar_lif, parameters, interval, offset
     assert run(neuron, sums) == expected(model, sums)
 
 
+@given(PARAMETERS, st.integers(1, 131072), STATE, SUMS)
+@settings(max_examples=200)
+def test_subtracting_step_is_the_scalar_model(scalar_lif, parameters, subtrahend, v, sums):
+    neuron = LoihiLIFSubtract(**parameters, subtrahend=subtrahend, v_init=v)
+    assert run(neuron, sums) == expected(scalar_lif(**parameters, v=v, subtrahend=subtrahend), sums)
+
+
+def test_the_overshoot_stays_after_a_subtraction():
+    # Fires at v >= 5: threshold 4 strictly, 5 subtracted; 12 units make two spikes in two steps and leave 2.
+    neuron = LoihiLIFSubtract(vth=4, subtrahend=5)
+    assert run(neuron, [12, 0, 0]) == [(768, 7 * 64, 1), (0, 2 * 64, 1), (0, 2 * 64, 0)]
+
+
+def test_subtrahends_may_differ_by_neuron():
+    neuron = LoihiLIFSubtract(vth=np.array([4, 9]), subtrahend=np.array([5, 8], np.int16))
+    state = neuron.initial_state((1, 2), np.dtype(np.int64))
+    np.testing.assert_array_equal(neuron.step(state, np.array([[6, 11]])), [[1, 1]])
+    np.testing.assert_array_equal(state["v"], [[64, 3 * 64]])
+
+
+class TwoCompartments:
+    """NxTF's form on Loihi 1 in Python integers: a dendrite that never resets, a soma, a recurrent synapse.
+
+    The soma looks at the dendrite's potential in the same step; its spike reaches the
+    dendrite one step later, as one more synaptic input of weight -subtrahend.
+    """
+
+    def __init__(self, *, vth, subtrahend, bias_mant=0, bias_exp=0, v=0):
+        self.vth, self.subtrahend = vth, subtrahend
+        self.bias, self.v, self.fired = bias_mant * 2**bias_exp, v, 0
+
+    def step(self, arrived):
+        accumulated = arrived - self.subtrahend * self.fired
+        assert -32768 <= accumulated <= 32767  # the dendritic accumulator
+        u = accumulated * 64
+        self.v = min(max(self.v + u + self.bias, -8388607), 8388607)
+        self.fired = int(self.v > self.vth * 64)
+        return self.fired
+
+
+@given(
+    st.integers(0, 255),
+    st.integers(0, 7),
+    st.integers(-2, 2),
+    st.integers(-4096, 4095),
+    st.integers(0, 7),
+    STATE,
+    st.data(),
+)
+@settings(max_examples=300)
+def test_two_compartments_of_loihi_1_send_the_same_spikes(mantissa, exponent, above, bias_mant, bias_exp, v, data):
+    """With any bias and initial potential, saturation included; sums and subtraction fit the accumulator."""
+    subtrahend = max(mantissa << exponent, 1)
+    vth = max(subtrahend + above, 0)
+    room = 32767 - subtrahend
+    size = data.draw(st.sampled_from([10, 300, room]))
+    sums = data.draw(st.lists(st.integers(-min(size, room), min(size, room)), min_size=1, max_size=40))
+    parameters = {"vth": vth, "subtrahend": subtrahend, "bias_mant": bias_mant, "bias_exp": bias_exp}
+    spikes = [spike for _, _, spike in run(LoihiLIFSubtract(**parameters, v_init=v), sums)]
+    pair = TwoCompartments(**parameters, v=v)
+    assert spikes == [pair.step(arrived) for arrived in sums]
+
+
+def test_with_a_leak_two_compartments_would_send_other_spikes():
+    """Why rule LOI017 forbids it: the subtraction would come after the leak instead of before."""
+    sums = [25, 0, 0]
+    at_once = [spike for _, _, spike in run(LoihiLIFSubtract(vth=9, subtrahend=10, dv=1024), sums)]
+    v, fired, late = 0, 0, []
+    for arrived in sums:
+        v = v * 3072 // 4096 + (arrived - 10 * fired) * 64
+        fired = int(v > 9 * 64)
+        late.append(fired)
+    assert (at_once, late) == ([1, 1, 0], [1, 0, 0])
+
+
 def test_parameters_may_differ_by_neuron(scalar_lif):
     given = {"vth": [3, 40], "du": [4095, 100], "dv": [0, 7], "bias_mant": [-1, 5], "bias_exp": [6, -2]}
     neuron = LoihiLIF(**{name: np.array(values, dtype=np.int16) for name, values in given.items()})
@@ -102,6 +177,9 @@ def test_the_largest_threshold_can_be_reached_and_one_more_cannot():
         (LoihiLIF(vth=1.5), "all parameters must be integers"),
         (LoihiLIFReset(vth=1, interval=0), "interval is 0"),
         (LoihiLIF(vth=np.array([1, 2, 3])), "does not broadcast"),
+        (LoihiLIFSubtract(vth=1, subtrahend=0), "subtrahend is 0, it must be in 1..131072"),
+        (LoihiLIFSubtract(vth=1, subtrahend=np.array([1, 131073])), "subtrahend is 131073"),
+        (LoihiLIFSubtract(vth=1, subtrahend=0.5), "all parameters must be integers"),
     ],
 )
 def test_faulty_parameters_are_told(neuron, fault):

@@ -9,9 +9,10 @@ from nmdeploy.errors import FitError
 from nmdeploy.network import Network, Population, Projection
 from nmdeploy.neurons import IF, Integrator
 from nmdeploy.synapses import Conv2d, Dense, OneToOne, SumPool2d
+from nmdeploy.target import Severity
 from targets.loihi import TARGET
-from targets.loihi.neuron import LoihiLIF
-from targets.loihi.rules import synaptic_memory, unrolled
+from targets.loihi.neuron import LoihiLIF, LoihiLIFSubtract
+from targets.loihi.rules import unrolled
 
 SMALL = np.array([[2, -4], [6, 8]], dtype=np.int16)
 
@@ -57,19 +58,14 @@ def image(channels, size, kernel_channels=1, kernel=1, synapses=None):
     return Network("image", populations, (Projection("in", "out", synapses or (Conv2d(weight),), delay=1),))
 
 
-def test_more_neurons_than_compartments(loihi1):
-    assert codes(image(128, 32), loihi1) == []
-    (violation,) = broken(image(129, 32), loihi1)
-    assert (violation.code, violation.found, violation.limit) == ("LOI003", 129 * 1024, 128 * 1024)
-    assert "'out' has most" in violation.hint
-
-
-def test_more_synapses_than_memory_are_told_without_unrolling_them(loihi1):
-    network = image(33, 16, 32, 8)
-    (violation,) = synaptic_memory(network, loihi1)
-    assert (violation.code, violation.limit) == ("LOI004", 128 * 16384 * 64 // 8)
-    assert violation.found == 33 * 16 * 16 * 32 * 64
-    assert list(unrolled(network, loihi1)) == []
+def test_weights_of_convolutions_and_dense_layers_are_read_without_unrolling(loihi1):
+    ((_, weights),) = unrolled(image(33, 16, 32, 8), loihi1)
+    assert weights.size == 33 * 32 * 64
+    # Only the middle of a 3x3 kernel ever meets a 1x1 image.
+    single = Projection("in", "out", (Conv2d(np.arange(9).reshape(1, 1, 3, 3), padding=1),), delay=1)
+    populations = (Population("in", (1, 1, 1)), Population("out", (1, 1, 1), LoihiLIF(9)))
+    ((_, weights),) = unrolled(Network("single", populations, (single,)), loihi1)
+    np.testing.assert_array_equal(weights, [4])
 
 
 @pytest.mark.parametrize(
@@ -121,13 +117,16 @@ def test_the_sum_of_a_step(loihi1):
         (LoihiLIF(0), None, None),
         (LoihiLIF(131072), "LOI008", 131072),
         (LoihiLIF(-1), "LOI008", -1),
-        (LoihiLIF(np.array([5, 6])), "LOI009", 2),
-        (LoihiLIF(np.array([5, 5])), None, None),
+        (LoihiLIF(np.array([5, 6])), None, None),
         (LoihiLIF(5, bias_mant=np.array([-4096, 4095])), None, None),
-        (LoihiLIF(5, bias_mant=4096), "LOI010", 4096),
+        (LoihiLIF(5, bias_mant=4096), None, None),  # 2048 times 2
+        (LoihiLIF(5, bias_mant=4097), "LOI010", 4097),
+        (LoihiLIF(5, bias_mant=4095, bias_exp=7), None, None),
+        (LoihiLIF(5, bias_mant=4096, bias_exp=7), "LOI010", 2**19),
         (LoihiLIF(5, bias_mant=np.array([-4097, 0])), "LOI010", -4097),
-        (LoihiLIF(5, bias_exp=8), "LOI010", 8),
-        (LoihiLIF(5, bias_exp=-1), "LOI010", -1),
+        (LoihiLIF(5, bias_mant=-2049, bias_exp=8), "LOI010", -2049 * 256),
+        (LoihiLIF(5, bias_mant=-9000, bias_exp=-2), None, None),  # -2250
+        (LoihiLIF(5, bias_exp=8), None, None),
         (LoihiLIF(5, du=-1), "LOI011", -1),
         (LoihiLIF(5, dv=4096), "LOI011", 4096),
         (LoihiLIF(5, v_init=2**23), "LOI013", 2**23),
@@ -161,12 +160,78 @@ def test_graded_spikes_are_loihi_2s(loihi1, loihi2):
     (violation,) = broken(net(maximum=2), loihi1)
     assert (violation.code, violation.found) == ("LOI015", "0..2")
     assert "DeterministicRate" in violation.hint
-    assert codes(net(maximum=2), loihi2) == []
-    assert codes(net(minimum=-1), loihi2) == ["LOI015"]
+    assert codes(net(maximum=2, minimum=-3), loihi2) == []
+    assert codes(net(minimum=-1), loihi1) == ["LOI015"]
+    (violation,) = [each for each in broken(net(minimum=-(2**31)), loihi2) if each.code == "LOI015"]
+    assert (violation.code, violation.limit, violation.hint) == ("LOI015", f"{1 - 2**31}..{2**31 - 1}", None)
+
+
+def test_thresholds_that_differ_cost_cores(loihi1, loihi2):
+    weight = np.full((12, 1), 2)
+    eight = LoihiLIF(np.arange(12) % 8)
+    assert codes(net(eight, weight), loihi1) == []
+    (warning,) = broken(net(LoihiLIF(np.arange(12)), weight), loihi1)
+    assert (warning.code, warning.severity, warning.found, warning.limit) == ("LOI009", Severity.WARNING, 12, 8)
+    assert warning.hint.endswith("at least 2 cores")
+    (warning,) = broken(net(eight, weight), loihi2)
+    assert (warning.code, warning.severity, warning.limit) == ("LOI009", Severity.WARNING, None)
+    assert "not published" in warning.message
+
+
+def subtracting(subtrahend, **parameters):
+    return LoihiLIFSubtract(parameters.pop("vth", 9), subtrahend=subtrahend, **parameters)
+
+
+@pytest.mark.parametrize(
+    ("subtrahend", "lost", "nearest"),
+    [
+        (1, None, 0),
+        (255, None, 0),
+        (257, 257, 256),
+        (511, 511, 512),
+        (32640, None, 0),
+        (np.array([3, 1001]), 1001, 1000),
+    ],
+)
+def test_a_recurrent_synapse_subtracts_a_mantissa_times_a_power_of_two(loihi1, loihi2, subtrahend, lost, nearest):
+    network = net(subtracting(subtrahend), [[2], [2]])
+    found = broken(network, loihi1)
+    assert [(each.code, each.found) for each in found] == ([("LOI016", lost)] if lost else [])
+    if lost:
+        assert found[0].hint.startswith(f"the nearest is {nearest};")
+    assert codes(network, loihi2) == ["LOI105"]
+
+
+def test_two_compartments_need_a_current_of_one_step_and_no_leak(loihi1, loihi2):
+    found = broken(net(subtracting(10, du=100, dv=7)), loihi1)
+    assert [(each.code, each.found, each.limit) for each in found] == [("LOI017", 100, 4095), ("LOI017", 7, 0)]
+    assert codes(net(subtracting(10, du=100, dv=7)), loihi2) == ["LOI105"]
+    assert codes(net(LoihiLIF(10, du=100, dv=7)), loihi1) == []
+
+
+def test_the_subtraction_counts_in_the_sum_of_a_step(loihi1, loihi2):
+    weight = np.array([[-4, 2]])
+    (violation,) = broken(net(subtracting(32640), np.full((1, 64), -2)), loihi1)
+    assert (violation.code, violation.found) == ("LOI007", 32640 + 128)
+    assert codes(net(subtracting(32640), weight), loihi1) == []
+    assert codes(net(subtracting(32640), np.full((1, 64), -2)), loihi2) == ["LOI105"]
+    # And in the current: 2**23 - 1 - 4 * 64 leaves room for the input alone.
+    beside = subtracting(10, u_init=0, bias_mant=-(2**17) + 10, bias_exp=6)
+    assert codes(net(beside, weight), loihi2) == ["LOI010", "LOI105"]
+    assert codes(net(beside, weight), loihi1) == ["LOI010", "LOI012"]
+
+
+def test_loihi_2_tells_that_subtraction_needs_microcode(loihi2):
+    (remark,) = broken(net(subtracting(10)), loihi2)
+    assert remark.severity is Severity.WARNING
+    assert str(remark) == (
+        "LOI105 warning: out: reset by subtraction on Loihi 2 needs your own neuron microcode "
+        "(found loihi.LIFSubtract); Lava on CPU and the emulator run it"
+    )
 
 
 def test_all_violations_come_at_once(loihi1):
-    found = codes(net(LoihiLIF(131072, bias_mant=5000), [[3, -4], [2, 2]], delay=99, maximum=3), loihi1)
+    found = codes(net(LoihiLIF(131072, bias_mant=5001), [[3, -4], [2, 2]], delay=99, maximum=3), loihi1)
     assert found == ["LOI005", "LOI008", "LOI010", "LOI014", "LOI015"]
 
 

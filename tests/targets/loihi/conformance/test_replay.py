@@ -3,7 +3,7 @@ import pytest
 
 from nmdeploy.errors import DataError, UsageError
 from targets.loihi import TARGET
-from targets.loihi.replay import conformance
+from targets.loihi.conformance.replay import conformance
 
 ALL_FILES = (
     "chain2",
