@@ -153,9 +153,29 @@ def deploy(network: Network, chip: Choice | str, *, chips: int | None = 1, **ext
     found = [violation for rule in target.rules(model) for violation in rule(lowered.network, model)]
     if any(violation.severity is Severity.ERROR for violation in found):
         raise FitError(model.title, found)
-    placement = target.map(lowered.network, model, chips)
-    broken = target.check(lowered.network, placement, model)
-    if broken:
-        raise FitError(model.title, broken)
+    placement = _placed(choice, lowered.network, chips)
     remarks = (*extra.pop("remarks", ()), *lowered.remarks, *found)
     return Deployment(lowered.network, target.name, model.name, lowered.profile, placement, remarks=remarks, **extra)
+
+
+def remap(deployment: Deployment, chips: int | None) -> Deployment:
+    """The same network on another number of chips.
+
+    Args:
+        deployment: what is deployed.
+        chips: how many chips there are; None takes as many as are needed, and no more.
+
+    Raises:
+        FitError: with every violation, when the network does not fit.
+    """
+    choice = find_chip(f"{deployment.target}:{deployment.chip}")
+    return deployment.with_(placement=_placed(choice, deployment.network, chips))
+
+
+def _placed(choice: Choice, network: Network, chips: int | None) -> Placement:
+    """The mapper's placement, confirmed by the independent checker."""
+    placement = choice.target.map(network, choice.chip, chips)
+    broken = choice.target.check(network, placement, choice.chip)
+    if broken:
+        raise FitError(choice.chip.title, broken)
+    return placement

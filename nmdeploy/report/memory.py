@@ -62,6 +62,7 @@ class Occupancy:
         limits: what one core has, by resource.
         uses: resources by population, in order of placement, resources by name.
         every_core: by chip and core.
+        least_cores: what no placement can go below; None when nothing is proven.
     """
 
     cores: int
@@ -70,6 +71,12 @@ class Occupancy:
     limits: Mapping[str, int]
     uses: tuple[ResourceUse, ...]
     every_core: tuple[CoreUse, ...]
+    least_cores: int | None = None
+
+    @property
+    def gap(self) -> float | None:
+        """Optimality gap: cores above the proven least, as a share of it; None when nothing is proven."""
+        return None if not self.least_cores else self.cores / self.least_cores - 1
 
     @classmethod
     def of(cls, placement: Placement) -> Occupancy:
@@ -81,6 +88,7 @@ class Occupancy:
             limits={name: int(placement.limits[name]) for name in sorted(placement.limits)},
             uses=use_by_population(placement),
             every_core=use_by_core(placement),
+            least_cores=placement.least_cores,
         )
 
 

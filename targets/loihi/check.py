@@ -1,22 +1,26 @@
 """An independent re-walk of a finished placement.
 
-Shares no code with the mapper: it walks the unrolled matrices source neuron by source
-neuron. It finds neurons that are missing or placed twice, cores that do not
-exist or are overfull, and usage that was declared wrongly.
+Shares no code with the mapper: it unrolls every projection, writes each core's synapse
+lists out and compares them byte by byte. It finds neurons that are missing or placed
+twice, cores that do not exist or are overfull, and usage that was declared wrongly.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator
-from functools import lru_cache
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from nmdeploy.deployment import CoreLoad, Placement
-from nmdeploy.network import Network
+from nmdeploy.network import Network, Population, Projection
 from nmdeploy.target import Chip, Violation
+
+_BLOCK_HEADER, _DELAY = 4 + 6, 6
+_TWO_COMPARTMENTS = "loihi.LIFSubtract"
 
 
 def recheck(network: Network, placement: Placement, chip: Chip) -> list[Violation]:
@@ -25,12 +29,13 @@ def recheck(network: Network, placement: Placement, chip: Chip) -> list[Violatio
     Args:
         network: the lowered network.
         placement: what the mapper made of it.
-        chip: the chip it was made for.
+        chip: the kind of chip it was made for; the chips are numbered from 0 without gaps.
     """
     found = [*_coverage(network, placement), *_cores(placement, chip)]
     if found:  # what is not where it should be cannot be counted
         return found
-    return list(_usage(network, placement, chip))
+    counted = _Recount(network, placement, chip).counts()
+    return [*_declared(placement, counted, chip), *_limits(placement, counted, chip)]
 
 
 def _coverage(network: Network, placement: Placement) -> Iterator[Violation]:
@@ -40,88 +45,187 @@ def _coverage(network: Network, placement: Placement) -> Iterator[Violation]:
         if load.population not in names:
             yield Violation("LOI030", _where(load), "the core holds no population of the network", load.population)
     for population in network.populations:
-        held = Counter(int(neuron) for load in placement.of(population.name) for neuron in load.neurons)
-        wanted = range(0) if population.is_input else range(population.size)
-        missing = [neuron for neuron in wanted if neuron not in held]
-        foreign = [neuron for neuron in held if neuron not in wanted]
-        twice = [neuron for neuron, times in held.items() if times > 1]
-        if missing:
-            message = f"{len(missing)} neurons lie on no core"
+        loads = [load.neurons for load in placement.of(population.name)]
+        held = np.concatenate(loads) if loads else np.zeros(0, dtype=np.int64)
+        size = 0 if population.is_input else population.size
+        inside = (held >= 0) & (held < size)
+        times = np.bincount(held[inside], minlength=size)
+        missing, twice = np.flatnonzero(times == 0), np.flatnonzero(times > 1)
+        if missing.size:
+            message = f"{missing.size} neurons lie on no core"
             yield Violation("LOI031", population.name, message, f"first: {missing[0]}")
-        if twice:
-            message = f"{len(twice)} neurons lie on more than one core"
+        if twice.size:
+            message = f"{twice.size} neurons lie on more than one core"
             yield Violation("LOI032", population.name, message, f"first: {twice[0]}")
-        if foreign:
+        if not np.all(inside):
             message = "neurons that the population does not have"
-            yield Violation("LOI033", population.name, message, foreign[0], f"0..{len(wanted) - 1}")
+            yield Violation("LOI033", population.name, message, int(held[~inside][0]), f"0..{size - 1}")
 
 
 def _cores(placement: Placement, chip: Chip) -> Iterator[Violation]:
-    """Cores exist on the chip, and none is used twice."""
-    cores = int(chip.figures["cores"].value)
-    times = Counter((load.chip, load.core) for load in placement.cores)
+    """Cores exist, and chips are numbered without gaps."""
+    cores, chips = int(chip.figures["cores"].value), len({load.chip for load in placement.cores})
     for load in placement.cores:
-        if load.chip != 0 or not 0 <= load.core < cores:
-            yield Violation("LOI034", _where(load), "there is no such core", load.core, f"0..{cores - 1} on chip 0")
-        if times[load.chip, load.core] > 1:
-            yield Violation("LOI035", _where(load), "the core is used by more than one load", load.population)
+        if not (0 <= load.chip < chips and 0 <= load.core < cores):
+            limit = f"0..{cores - 1} on chips 0..{chips - 1}"
+            yield Violation("LOI034", _where(load), "there is no such core", load.core, limit)
 
 
-def _usage(network: Network, placement: Placement, chip: Chip) -> Iterator[Violation]:
-    """Recomputed usage keeps every limit and is what was declared."""
-    counted, delays = _count(network, placement, int(chip.figures["weight_bits"].value))
-    for load, used, delay in zip(placement.cores, counted, delays, strict=True):
-        for name, value in used.items():
-            if name not in chip.figures:
+@dataclass
+class _Count:
+    """What one load uses, found anew."""
+
+    compartments: int
+    input_axons: int = 0
+    output_axons: int = 0
+    synaptic_words: int = 0
+    formats: set[tuple[Any, ...]] = field(default_factory=set)
+    thresholds: int = 0
+    delay: int = 0  # of the projections into the population, whatever reaches this core
+    longest: int = 0
+
+    def used(self) -> dict[str, int]:
+        return {
+            "compartments": self.compartments,
+            "input_axons": self.input_axons,
+            "output_axons": self.output_axons,
+            "synaptic_words": self.synaptic_words,
+            "synapse_formats": len(self.formats),
+            "threshold_profiles": self.thresholds,
+        }
+
+
+class _Recount:
+    def __init__(self, network: Network, placement: Placement, chip: Chip) -> None:
+        self._network, self._placement = network, placement
+        self._weight = int(chip.figures["weight_bits"].value)
+        self._block = int(chip.figures["block_synapses"].value)
+        self._pairs = "subtract_compartments" in chip.figures
+        self._pair = int(chip.figures["subtract_compartments"].value) if self._pairs else 1
+
+    def counts(self) -> list[_Count]:
+        """A recount of every load, in order."""
+        counts = [self._alone(load, self._network[load.population]) for load in self._placement.cores]
+        homes = {p.name: np.full(p.size, -1) for p in self._network.populations}
+        for index, load in enumerate(self._placement.cores):
+            homes[load.population][load.neurons] = index
+        for projection in self._network.projections:
+            self._walk(projection, homes[projection.source], counts)
+        return counts
+
+    def _alone(self, load: CoreLoad, population: Population) -> _Count:
+        """Neurons and, of pairs of compartments, the synapses between them."""
+        count = _Count(len(load.neurons))
+        parameters: Any = population.neuron
+        count.thresholds = len(set(np.broadcast_to(parameters.vth, population.shape).ravel()[load.neurons].tolist()))
+        if self._pairs and parameters.kind == _TWO_COMPARTMENTS:
+            count.compartments *= self._pair
+            count.input_axons = count.output_axons = count.synaptic_words = len(load.neurons)
+            count.thresholds += 1
+            amounts = np.broadcast_to(parameters.subtrahend, population.shape).ravel()[load.neurons]
+            count.formats |= {("subtracts", self._exponent(int(amount))) for amount in set(amounts.tolist())}
+        return count
+
+    @staticmethod
+    def _exponent(amount: int) -> int:
+        exponent = 0
+        while amount >> exponent > 255:
+            exponent += 1
+        return exponent
+
+    def _walk(self, projection: Projection, homes: NDArray[Any], counts: list[_Count]) -> None:
+        """Count a projection's axons and lists on every core of its target."""
+        shape = self._network[projection.source].shape
+        names: Any = _named(projection).matrix(shape).tocsr()
+        values: Any = projection.matrix(shape).tocsr()
+        delay = projection.delay - 1
+        for index, load in enumerate(self._placement.cores):
+            if load.population != projection.target:
                 continue
-            limit = int(chip.figures[name].value)
-            if name == "compartments" and delay and "delay_slots" in chip.figures:
-                limit = min(limit, int(chip.figures["delay_slots"].value) // delay)
-            if value > limit:
-                yield Violation("LOI036", _where(load), f"too many {name.replace('_', ' ')}", value, limit)
-            if load.used.get(name) != value:
+            count, here = counts[index], values[load.neurons]
+            synapses = np.bincount(here.indices, weights=here.data != 0, minlength=here.shape[1]).astype(int)
+            axons = np.flatnonzero(synapses)
+            count.input_axons += len(axons)
+            for home, times in Counter(homes[axons].tolist()).items():
+                if home >= 0:
+                    counts[home].output_axons += times
+            count.delay = max(count.delay, delay)
+            if len(axons):
+                self._lists(names[load.neurons].tocsc(), synapses, axons, count, (delay > 0, projection.exponent))
+
+    def _lists(
+        self, lists: Any, synapses: NDArray[Any], axons: NDArray[Any], count: _Count, kind: tuple[bool, int]
+    ) -> None:
+        """Write out the list of each axon; equal ones, shifted or not, are stored once."""
+        lists.sort_indices()
+        seen = set()
+        neurons = lists.shape[0]
+        index = 0 if neurons == 1 else max(6, int(neurons - 1).bit_length())
+        weight = self._weight + (_DELAY if kind[0] else 0)
+        for axon in axons.tolist():
+            own = slice(lists.indptr[axon], lists.indptr[axon + 1])
+            places = lists.indices[own] - lists.indices[own.start]
+            content = (places.tobytes(), lists.data[own].tobytes())
+            if content in seen:
+                continue
+            seen.add(content)
+            sparse = self._words(int(synapses[axon]), weight + index, _BLOCK_HEADER)
+            gaps = np.flatnonzero(np.diff(places) != 1) + 1
+            runs = np.diff([0, *gaps.tolist(), len(places)])
+            dense = sum(self._words(int(run), weight, _BLOCK_HEADER + index) for run in runs)
+            count.formats.add(("dense" if dense < sparse else "sparse", *kind))
+            count.synaptic_words += min(sparse, dense)
+            count.longest = max(count.longest, min(sparse, dense))
+
+    def _words(self, synapses: int, bits: int, header: int) -> int:
+        words = 0
+        while synapses > 0:
+            words += (min(synapses, self._block) * bits + header + 63) // 64
+            synapses -= self._block
+        return words
+
+
+def _named(projection: Projection) -> Projection:
+    """The projection with a name, a random number, for every weight: synapses of one name are the same weight."""
+    random = np.random.Generator(np.random.PCG64(20180))
+    chain = [
+        synapse if synapse.weight is None else synapse.with_weight(random.integers(1, 2**62, synapse.weight.shape))
+        for synapse in projection.synapses
+    ]
+    return replace(projection, synapses=tuple(chain), exponent=0, accumulator=None)
+
+
+def _declared(placement: Placement, counted: list[_Count], chip: Chip) -> Iterator[Violation]:
+    """Usage is what was declared."""
+    for load, count in zip(placement.cores, counted, strict=True):
+        for name, value in count.used().items():
+            if name in chip.figures and load.used.get(name) != value:
                 message = f"declared {name.replace('_', ' ')} differ from a recount"
                 yield Violation("LOI037", _where(load), message, load.used.get(name), value)
 
 
-def _count(network: Network, placement: Placement, weight_bits: int) -> tuple[list[dict[str, int]], list[int]]:
-    """For each load: resources used, and the longest delay of its input axons."""
-    homes = {population.name: np.full(population.size, -1) for population in network.populations}
-    used = []
-    for index, load in enumerate(placement.cores):
-        homes[load.population][load.neurons] = index
-        used.append({"compartments": len(load.neurons), "input_axons": 0, "output_axons": 0, "synaptic_words": 0})
-    longest = [0] * len(used)
-    for projection in network.projections:
-        matrix: Any = projection.matrix(network[projection.source].shape).tocsc()
-        delay = projection.delay - 1
-        for source, own in enumerate(homes[projection.source]):
-            column = slice(matrix.indptr[source], matrix.indptr[source + 1])
-            targets = matrix.indices[column][matrix.data[column] != 0]
-            reached, synapses = np.unique(homes[projection.target][targets], return_counts=True)
-            for index, count in zip(reached.tolist(), synapses.tolist(), strict=True):
-                used[index]["input_axons"] += 1
-                used[index]["synaptic_words"] += _words(count, used[index]["compartments"], weight_bits, delay)
-                longest[index] = max(longest[index], delay)
-            if own >= 0:
-                used[own]["output_axons"] += len(reached)
-    return used, longest
+def _limits(placement: Placement, counted: list[_Count], chip: Chip) -> Iterator[Violation]:
+    """All that lies on a core keeps its limits together."""
+    cores: Mapping[tuple[int, int], list[tuple[CoreLoad, _Count]]] = defaultdict(list)
+    for load, count in zip(placement.cores, counted, strict=True):
+        cores[load.chip, load.core].append((load, count))
+    for held in cores.values():
+        for name, value, limit in _against(held, chip):
+            if value > limit:
+                yield Violation("LOI036", _where(held[0][0]), f"too many {name.replace('_', ' ')}", value, limit)
 
 
-@lru_cache
-def _words(synapses: int, compartments: int, weight_bits: int, delay: int) -> int:
-    """64-bit words of one axon: blocks of 64 synapses with 10 header bits; listed by index, or all compartments."""
-    bits = weight_bits + (6 if delay else 0)
-    index = max(6, (compartments - 1).bit_length()) if compartments > 1 else 0
-    return min(_blocks(synapses, bits + index), _blocks(compartments, bits))
-
-
-def _blocks(synapses: int, bits: int) -> int:
-    words = 0
-    while synapses > 0:
-        words += (min(synapses, 64) * bits + 10 + 63) // 64
-        synapses -= 64
-    return words
+def _against(held: list[tuple[CoreLoad, _Count]], chip: Chip) -> Iterator[tuple[str, int, int]]:
+    """(what, used, limit) of one core."""
+    delay = max(count.delay for _, count in held)
+    for name in held[0][1].used():
+        if name in chip.figures:
+            limit = int(chip.figures[name].value)
+            if name == "compartments" and delay and "delay_slots" in chip.figures:
+                limit = min(limit, int(chip.figures["delay_slots"].value) // delay)
+            yield name, sum(count.used()[name] for _, count in held), limit
+    if "list_words" in chip.figures:
+        yield "words of a synapse list", max(count.longest for _, count in held), int(chip.figures["list_words"].value)
 
 
 def _where(load: CoreLoad) -> str:

@@ -6,8 +6,11 @@ import numpy as np
 import pytest
 
 from nmdeploy.coding import DeterministicRate
-from nmdeploy.deployment import CoreLoad, Placement, TestVectors, deploy
+from nmdeploy.deployment import CoreLoad, Placement, TestVectors, deploy, remap
 from nmdeploy.errors import FitError, UsageError
+from nmdeploy.network import Network, Population, Projection
+from nmdeploy.neurons import IF
+from nmdeploy.synapses import Dense
 from nmdeploy.target import Chip, Choice, Lowered, Profile, Severity, Target, Violation
 
 
@@ -99,6 +102,15 @@ def test_a_placement_that_the_checker_breaks_is_refused(network, placement):
 def test_a_chip_can_be_given_by_name(network):
     with pytest.raises(UsageError, match="unknown target"):
         deploy(network, "no such chip")
+
+
+def test_a_deployment_is_mapped_again_to_other_numbers_of_chips():
+    dense = Projection("in", "out", (Dense(np.full((3, 4), 2)),))
+    populations = (Population("in", (4,)), Population("out", (3,), IF(9, reset="zero")))
+    deployment = deploy(Network("tiny", populations, (dense,)), "loihi1")
+    assert remap(deployment, 3) == remap(deployment, None) == deployment
+    with pytest.raises(UsageError, match="at least one chip"):
+        remap(deployment, 0)
 
 
 def test_cores_and_chips_are_counted_once(placement):

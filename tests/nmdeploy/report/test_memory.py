@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 
 from nmdeploy.deployment import CoreLoad, Placement
-from nmdeploy.report.memory import CoreUse, ResourceUse, share, use_by_core, use_by_population
+from nmdeploy.report.memory import CoreUse, Occupancy, ResourceUse, share, use_by_core, use_by_population
+from nmdeploy.report.sections import placement_section
 
 
 def test_resources_of_each_population(deployment):
@@ -44,3 +45,16 @@ def test_share(used, limit, expected):
 
 def test_fill_is_that_of_the_fullest_core():
     assert ResourceUse("a", "words", 2, 1, 2.0, 3, 4).fill == 0.75
+
+
+@pytest.mark.parametrize(("least", "gap"), [(None, None), (2, 0.0), (1, 1.0)])
+def test_the_gap_is_to_the_proven_least(least, gap):
+    loads = tuple(CoreLoad(0, core, "a", np.arange(1), {}) for core in range(2))
+    held = Occupancy.of(Placement("toy1", loads, {}, least_cores=least))
+    assert (held.cores, held.least_cores, held.gap) == (2, least, gap)
+    told = [line for line in placement_section(held).lines if "gap" in line]
+    if gap is None:
+        assert told == []
+    else:
+        bound = f"No placement takes fewer than {least} (proven in the model of the chip)"
+        assert told == [f"{bound}: optimality gap at most {100 * gap:.1f} %."]

@@ -8,7 +8,7 @@ import pytest
 from nmdeploy.network import Network, Population, Projection
 from nmdeploy.synapses import Conv2d, Dense, Reshape
 from targets.loihi import TARGET
-from targets.loihi.neuron import LoihiLIF
+from targets.loihi.neuron import LoihiLIF, LoihiLIFSubtract
 
 
 @pytest.fixture(scope="module")
@@ -74,17 +74,22 @@ def test_an_input_on_a_core(net, placement, loihi1):
     assert found(net, more, loihi1) == [("LOI030", "chip 0, core 9"), ("LOI033", "in")]
 
 
-@pytest.mark.parametrize("place", [{"core": 128}, {"core": -1}, {"chip": 1}])
+@pytest.mark.parametrize("place", [{"core": 128}, {"core": -1}, {"chip": 2}, {"chip": -1}])
 def test_a_core_that_does_not_exist(net, placement, loihi1, place):
     assert [code for code, _ in found(net, changed(placement, 0, **place), loihi1)] == ["LOI034"]
 
 
-def test_a_core_used_twice(net, placement, loihi1):
-    twice = changed(placement, 0, core=placement.cores[1].core)
-    assert [code for code, _ in found(net, twice, loihi1)] == ["LOI035", "LOI035"]
+def test_a_core_of_several_loads_keeps_its_limits_with_all_of_them(net, placement, loihi1):
+    assert [load.core for load in placement.cores] == [0, 1, 2]
+    twice = changed(placement, 0, core=1)
+    violations = TARGET.check(net, twice, loihi1)
+    assert [(each.code, each.where, each.found) for each in violations] == [("LOI036", "chip 0, core 1", 1200)]
 
 
-@pytest.mark.parametrize("name", ["compartments", "input_axons", "output_axons", "synaptic_words"])
+@pytest.mark.parametrize(
+    "name",
+    ["compartments", "input_axons", "output_axons", "synaptic_words", "synapse_formats", "threshold_profiles"],
+)
 @pytest.mark.parametrize("error", [-1, 1])
 def test_usage_declared_wrongly(net, placement, loihi1, name, error):
     used = {**placement.cores[0].used, name: placement.cores[0].used[name] + error}
@@ -92,7 +97,7 @@ def test_usage_declared_wrongly(net, placement, loihi1, name, error):
 
 
 def test_usage_not_declared(net, placement, loihi1):
-    assert [code for code, _ in found(net, changed(placement, 2, used={}), loihi1)] == ["LOI037"] * 4
+    assert [code for code, _ in found(net, changed(placement, 2, used={}), loihi1)] == ["LOI037"] * 6
 
 
 def test_an_overfull_core(net, placement, loihi1):
@@ -123,3 +128,34 @@ def test_every_limit_is_recomputed(net, placement, loihi1, figure, value, messag
     violations = TARGET.check(net, placement, with_limit(value))
     assert message in {violation.message for violation in violations}
     assert {violation.code for violation in violations} == {"LOI036"}
+
+
+def test_the_longest_list_is_recomputed(net, placement, loihi1):
+    # 12 channels of 9 neighbours in runs of 36: 36 * 14 + 20 bits are 9 words, three times.
+    figure = loihi1.figures["list_words"]
+    for limit, codes in ((27, []), (26, ["LOI036"] * 2)):
+        chip = replace(loihi1, figures={**loihi1.figures, "list_words": replace(figure, value=limit)})
+        violations = TARGET.check(net, placement, chip)
+        assert [each.code for each in violations] == codes
+        assert {each.message for each in violations} <= {"too many words of a synapse list"}
+
+
+def test_order_of_compartments_decides_what_is_shared(net, placement, loihi1):
+    shuffled = np.random.default_rng(1).permutation(placement.cores[0].neurons)
+    (violation,) = TARGET.check(net, changed(placement, 0, neurons=shuffled), loihi1)
+    assert (violation.code, violation.where) == ("LOI037", "chip 0, core 0")
+    assert "synaptic words" in violation.message
+    assert violation.limit > violation.found
+
+
+def test_pairs_of_compartments_are_recounted(loihi1, loihi2):
+    neuron = LoihiLIFSubtract(9, subtrahend=np.array([10, 512, 20]))
+    dense = Projection("in", "a", (Dense(np.full((3, 1), 2)),), delay=1)
+    net = Network("net", (Population("in", (1,)), Population("a", (3,), neuron)), (dense,))
+    placement = TARGET.map(net, loihi1)
+    assert placement.cores[0].used["compartments"] == 6
+    assert TARGET.check(net, placement, loihi1) == []
+    for name, value in placement.cores[0].used.items():
+        used = {**placement.cores[0].used, name: value - 1}
+        assert found(net, changed(placement, 0, used=used), loihi1) == [("LOI037", "chip 0, core 0")]
+    assert TARGET.check(net, TARGET.map(net, loihi2), loihi2) == []
