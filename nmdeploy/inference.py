@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nmdeploy.backend import Backend
 from nmdeploy.coding import (
     ConstantCurrent,
     Decision,
@@ -22,11 +23,14 @@ from nmdeploy.deployment import Deployment
 from nmdeploy.emulator.result import DEFAULT_RECORDING, Recording, Result
 from nmdeploy.emulator.run import emulate
 from nmdeploy.emulator.simulate import simulate
+from nmdeploy.emulator.until import Until
 from nmdeploy.errors import UsageError
-from nmdeploy.network import Network
+from nmdeploy.network import Network, Population
 from nmdeploy.progress import Progress
 
 BATCH = 250
+INPUT_BYTES = 1 << 28
+"""Aim for the input spikes of one batch of many steps."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +54,10 @@ def infer(
     readout: ReadOut | None = None,
     steps: int | None = None,
     record: Recording = DEFAULT_RECORDING,
-    batch: int = BATCH,
+    batch: int | None = None,
+    threads: int | None = None,
+    stop_early: bool = False,
+    backend: Backend | None = None,
     progress: Progress | None = None,
 ) -> Inference:
     """Classify samples: emulated bit by bit when the network is integer, simulated when it is float.
@@ -62,35 +69,75 @@ def infer(
         readout: makes the decisions; default: the deployment's, or `default_readout`.
         steps: input steps of one inference; default: the deployment's.
         record: what else to keep of the run.
-        batch: samples encoded and run at a time.
-        progress: called after every batch.
+        batch: samples encoded and run at a time; None chooses 250, or fewer when their spikes are large.
+        threads: of the emulator; None means 1.
+        stop_early: ends each sample's run when its decision is known, as `emulate` does with
+            `Until`: labels, ties and times stay the same, scores of later classes become 0.
+        backend: what runs a deployment instead of the emulator.
+        progress: called after every batch; a backend calls it after every sample.
 
     Returns:
         Decisions and the joined result.
 
     Raises:
-        UsageError: when the network has several inputs or outputs, or `steps` is not known.
+        UsageError: when the network has several inputs or outputs, `steps` is not known, or
+            what runs cannot stop early.
         DataError: from the encoder or read-out.
     """
+    deployment = network if isinstance(network, Deployment) else None
     if isinstance(network, Deployment):
         encoder, readout = encoder or network.encoder, readout or network.readout
         steps, network = steps or network.steps, network.network
+    if backend is not None and deployment is None:
+        raise UsageError("a backend runs a deployment, not a network", hint="deploy it first (nmdeploy.deploy)")
     if not steps:
         raise UsageError("the number of steps is not known", hint="pass steps=")
     encoder, readout = encoder or default_encoder(network), readout or default_readout(network)
     output = network[_only("output", network.outputs)]
     source = _only("input", [population.name for population in network.inputs])
+    options: dict[str, Any] = {"record": record}
+    emulated = network.is_integer and backend is None
+    if emulated:
+        options |= {"threads": threads, "until": _until(readout, output) if stop_early else None}
+    elif stop_early:
+        raise UsageError("only the emulator stops early", hint="leave stop_early out")
     run = emulate if network.is_integer else simulate
+    batch = batch or max(1, min(BATCH, INPUT_BYTES // (steps * network[source].size)))
     results = []
     for start in range(0, len(samples), batch):
         spikes = encoder.encode(samples[start : start + batch], steps)
-        results.append(run(network, {source: spikes}, record=record))
+        if backend is not None and deployment is not None:
+            advance = None if progress is None else _shifted(progress, start, len(samples))
+            results.append(backend.run(deployment, {source: spikes}, record=record, progress=advance))
+            continue
+        results.append(run(network, {source: spikes}, **options))
         if progress is not None:
             progress(min(start + batch, len(samples)), len(samples))
     if not results:
         raise UsageError("there are no samples")
     result = join(results)
     return Inference(readout.decide(result, output), result)
+
+
+def _until(readout: ReadOut, output: Population) -> Until:
+    """When the decision of a read-out is known."""
+    if readout.deciding_spikes is None:
+        raise UsageError(
+            "the decision is known at the end of the run only",
+            where="stop_early",
+            found=readout.kind,
+            limit="FirstSpike, SpikesToDecision",
+        )
+    return Until(output.name, readout.deciding_spikes)
+
+
+def _shifted(progress: Progress, start: int, total: int) -> Progress:
+    """Progress within a batch as progress of the whole."""
+
+    def advance(done: int, _of: int) -> None:
+        progress(start + done, total)
+
+    return advance
 
 
 def default_encoder(network: Network) -> Encoder:
@@ -128,4 +175,5 @@ def join(results: Sequence[Result]) -> Result:
         total_spikes=joined("total_spikes", 0),
         synaptic_operations=joined("synaptic_operations", 0),
         samples=sum(result.samples for result in results),
+        ended=None if first.ended is None else np.concatenate([result.ended for result in results]),
     )

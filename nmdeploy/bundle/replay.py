@@ -8,11 +8,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nmdeploy.backend import Backend
 from nmdeploy.deployment import Deployment, TestVectors
 from nmdeploy.emulator.inputs import Inputs, check_inputs
 from nmdeploy.emulator.result import Recording
 from nmdeploy.emulator.run import emulate
 from nmdeploy.errors import DataError
+from nmdeploy.progress import Progress
 
 Array = NDArray[Any]
 
@@ -27,7 +29,7 @@ class Difference:
         step: time step, from 0 (potentials: the last).
         sample: index of the sample.
         neuron: index in the population.
-        expected, found: the recorded and the emulated value.
+        expected, found: the recorded value, and that of the run.
     """
 
     variable: str
@@ -99,19 +101,27 @@ def make_vectors(deployment: Deployment, inputs: Inputs) -> Deployment:
     return deployment.with_(vectors=vectors)
 
 
-def replay(deployment: Deployment) -> ReplayReport:
-    """Emulate the test vectors of `deployment` anew and compare every integer.
+def replay(deployment: Deployment, backend: Backend | None = None, progress: Progress | None = None) -> ReplayReport:
+    """Run the test vectors of `deployment` anew and compare every integer.
+
+    Args:
+        deployment: it carries the vectors.
+        backend: what runs them; None for the emulator.
+        progress: called with (samples done, samples in all).
 
     Raises:
         DataError: when there are no vectors, or they do not fit the network.
-        NmdeployError: as from `nmdeploy.emulate`.
+        NmdeployError: as from `nmdeploy.emulate`, or from the backend.
     """
     vectors = deployment.vectors
     if vectors is None or not vectors.spikes:
         raise DataError("the deployment carries no test vectors", where=deployment.network.name)
     steps = max(len(spikes) for spikes in vectors.spikes.values())
     record = Recording(spikes=tuple(vectors.spikes), counts=())
-    result = emulate(deployment.network, vectors.inputs, steps=steps, record=record)
+    if backend is None:
+        result = emulate(deployment.network, vectors.inputs, steps=steps, record=record, progress=progress)
+    else:
+        result = backend.run(deployment, vectors.inputs, steps=steps, record=record, progress=progress)
     pairs = [("spikes", name, expected, result.spikes.get(name)) for name, expected in vectors.spikes.items()]
     final = result.final_potentials
     pairs += [("potential", name, expected, final.get(name)) for name, expected in vectors.potentials.items()]

@@ -1,9 +1,19 @@
 """From samples to decisions: batches, defaults, refusals."""
 
+from unittest.mock import patch
+
 import numpy as np
 import pytest
 
-from nmdeploy.coding import Bernoulli, ConstantCurrent, DeterministicRate, MembranePotential, SpikeCount
+from nmdeploy.coding import (
+    Bernoulli,
+    ConstantCurrent,
+    DeterministicRate,
+    FirstSpike,
+    MembranePotential,
+    SpikeCount,
+    SpikesToDecision,
+)
 from nmdeploy.emulator.result import ALL, Recording
 from nmdeploy.errors import UsageError
 from nmdeploy.inference import default_encoder, default_readout, infer
@@ -75,3 +85,35 @@ def test_what_cannot_be_inferred(rng):
         infer(network(rng, twice=True), samples, steps=3)
     with pytest.raises(UsageError, match="there are no samples"):
         infer(network(rng), samples[:0], steps=3)
+
+
+def test_stopping_early_decides_the_same(rng):
+    net, samples = network(rng), rng.random((9, 12))
+    for readout in (FirstSpike(), SpikesToDecision(3)):
+        whole = infer(net, samples, steps=60, readout=readout)
+        early = infer(net, samples, steps=60, readout=readout, stop_early=True, threads=2, batch=4)
+        for name in ("labels", "tied", "decided_at"):
+            np.testing.assert_array_equal(getattr(early.decision, name), getattr(whole.decision, name))
+        assert whole.result.ended is None
+        assert early.result.ended.shape == (9,)
+        assert early.result.ended.min() < whole.result.steps
+
+
+def test_only_a_decision_that_spikes_make_stops_early(rng):
+    with pytest.raises(UsageError, match="found SpikeCount, limit FirstSpike, SpikesToDecision"):
+        infer(network(rng), rng.random((2, 12)), steps=5, stop_early=True)
+
+
+def test_only_the_emulator_stops_early(rng):
+    net = network(rng)
+    populations = (net["in"], Population("out", (3,), IF(5.0)))
+    real = Network("real", populations, (Projection("in", "out", (Dense(rng.random((3, 12))),)),))
+    with pytest.raises(UsageError, match="only the emulator stops early"):
+        infer(real, rng.random((2, 12)), steps=5, readout=FirstSpike(), stop_early=True)
+
+
+def test_batches_of_large_inputs_are_small(rng):
+    told = []
+    with patch("nmdeploy.inference.INPUT_BYTES", 10 * 12 * 4):
+        infer(network(rng), rng.random((9, 12)), steps=10, progress=lambda done, _: told.append(done))
+    assert told == [4, 8, 9]

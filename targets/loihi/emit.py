@@ -1,0 +1,137 @@
+"""Emission: a deployment as a folder with a Lava script that runs without nmdeploy.
+
+`run.py` makes the Lava Processes, one statement each, and connects them; `arrays.npz`
+holds their parameters, `inputs.npz` input spikes and the output that the emulator expects;
+`nmdeploy_lava/` is the code of `targets/loihi/lava`, which runs samples and records.
+The same deployment gives the same bytes.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from nmdeploy.bundle.atomic import write_replacing
+from nmdeploy.bundle.replay import make_vectors
+from nmdeploy.deployment import Deployment
+from nmdeploy.linear_maps import Array
+from nmdeploy.network import Network
+from targets.loihi.script import Script, make_script
+
+EXAMPLE_STEPS = 20
+"""Steps of the example input of a deployment that carries no test vectors."""
+EXAMPLE_DENSITY = 0.2
+"""Share of the example's inputs that are not silent."""
+
+
+def emit_lava(deployment: Deployment, folder: Path) -> Sequence[Path]:
+    """Write `deployment` as a runnable Lava script.
+
+    Args:
+        deployment: on a Loihi chip.
+        folder: a new or empty folder.
+
+    Returns:
+        The files written.
+
+    Raises:
+        FitError: with everything that Lava would compute differently.
+        BundleError: when the file system refuses.
+    """
+    script = make_script(deployment.network)
+    example = packed(_example(deployment, script))
+    files = {**script_files(script), "inputs.npz": example, "README.md": _readme(deployment, script).encode()}
+    return write_files(files, folder)
+
+
+def script_files(script: Script) -> dict[str, bytes]:
+    """What is needed to run a script, by path in its folder; inputs apart."""
+    code = Path(__file__).parent / "lava"
+    support = {f"nmdeploy_lava/{path.name}": path.read_bytes() for path in sorted(code.glob("*.py"))}
+    return {"run.py": script.text.encode(), "arrays.npz": packed(script.arrays), **support}
+
+
+def write_files(files: Mapping[str, bytes], folder: Path) -> list[Path]:
+    """Write files into `folder`, which is made where it does not exist."""
+    paths = []
+    for name, content in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_replacing(path, content)
+        paths.append(path)
+    return paths
+
+
+def packed(arrays: Mapping[str, Array]) -> bytes:
+    """Arrays as the bytes of an `.npz` file."""
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **arrays)  # type: ignore[arg-type]
+    return buffer.getvalue()
+
+
+def _example(deployment: Deployment, script: Script) -> dict[str, Array]:
+    """Input spikes and expected output spikes: the deployment's test vectors, or made here."""
+    steps = deployment.steps or EXAMPLE_STEPS
+    if deployment.vectors is None:
+        deployment = make_vectors(deployment, _random_inputs(deployment.network, steps))
+    given = deployment.vectors
+    assert given is not None  # noqa: S101  make_vectors sets them
+    inputs = {script.keys[name]: spikes for name, spikes in given.inputs.items()}
+    return inputs | {f"{script.keys[name]}.expected": spikes for name, spikes in given.spikes.items()}
+
+
+def _random_inputs(network: Network, steps: int) -> dict[str, Array]:
+    generator = np.random.Generator(np.random.PCG64(0))
+    inputs = {}
+    for population in network.inputs:
+        values = generator.integers(population.minimum, population.maximum + 1, (steps, 1, *population.shape))
+        quiet = generator.random(values.shape) >= EXAMPLE_DENSITY
+        inputs[population.name] = np.where(quiet, np.clip(0, population.minimum, population.maximum), values)
+    return inputs
+
+
+README = """\
+# {title}
+
+A network in {chip}'s terms as Processes of [Lava](https://github.com/lava-nc/lava) 0.10.0, made by nmdeploy.
+
+    python3.10 -m venv lava && lava/bin/pip install lava-nc==0.10.0
+    lava/bin/python run.py
+
+runs the spikes in `inputs.npz` on the CPU with Lava's fixed-point models and compares the output with what
+nmdeploy's emulator expects. `run.py` builds the network, a statement for each Process; change it as you like.
+
+| file | content |
+|---|---|
+| `run.py` | the network |
+| `arrays.npz` | weights and parameters, in Lava's order (width, height, channels) |
+| `inputs.npz` | input spikes `[steps, samples, *shape]` by input, and `NAME.expected`, the output spikes |
+| `nmdeploy_lava/` | runs samples one after the other from a fresh state and records them |
+
+Populations, and their names in the script: {names}.
+
+Semantics ({profile}):
+
+{semantics}
+
+`--inputs FILE` runs other spikes, `--potentials` records u and v of every neuron at the end of every step,
+`--out FILE` names the result: `NAME.spikes`, `NAME.u`, `NAME.v` as `[steps, samples, *shape]` and `NAME.final_v`.
+An input spike of step t acts on the next layer at step t + 1, so a run lasts {latency} steps longer than its input.
+"""
+
+
+def _readme(deployment: Deployment, script: Script) -> str:
+    names = ", ".join(f"{json.dumps(name)} is `{key}`" for name, key in script.keys.items())
+    semantics = "\n".join(f"- {aspect}: {rule}" for aspect, rule in deployment.profile.semantics)
+    return README.format(
+        title=json.dumps(deployment.network.name)[1:-1],
+        chip=deployment.chip,
+        names=names,
+        profile=deployment.profile.name,
+        semantics=semantics,
+        latency=deployment.network.latency(),
+    )
