@@ -7,9 +7,10 @@ from pathlib import Path
 
 import nmdeploy
 from nmdeploy.bundle.atomic import write_replacing
-from nmdeploy.bundle.hdf5_reader import naming, opened
+from nmdeploy.bundle.hdf5_reader import opened
 from nmdeploy.bundle.hdf5_writer import file_image
 from nmdeploy.bundle.header import SCHEMA, Header
+from nmdeploy.bundle.plain_hdf5 import naming
 from nmdeploy.bundle.sections import Section, content_digest, deployment_of, sections_of
 from nmdeploy.deployment import Deployment
 from nmdeploy.errors import BundleError

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -18,20 +19,35 @@ RECORD = "record.json"
 _LIBVER = ("v108", "v108")
 
 
-def file_image(header: Header, sections: Mapping[str, Section]) -> bytes:
-    """The file, built in memory: no names, times or other traces of the machine get into it."""
+@contextmanager
+def in_memory() -> Iterator[tuple[Any, Callable[[], bytes]]]:
+    """An `h5py.File` built in memory, and what gives its bytes so far.
+
+    No names, times or other traces of the machine get into it, as long as datasets are
+    made with `track_times=False`.
+    """
     import h5py
 
     with h5py.File("bundle", "w", driver="core", backing_store=False, libver=_LIBVER, track_order=False) as file:
+
+        def image() -> bytes:
+            file.flush()
+            content: bytes = file.id.get_file_image()
+            return content
+
+        yield file, image
+
+
+def file_image(header: Header, sections: Mapping[str, Section]) -> bytes:
+    """The file of a bundle."""
+    with in_memory() as (file, image):
         _add(file, HEADER, np.bytes_(header.text()))
         for name in sorted(sections):
             group = file.create_group(name)
             _add(group, RECORD, np.bytes_(sections[name].text))
             for key in sorted(sections[name].arrays):
                 _add(group, key, sections[name].arrays[key])
-        file.flush()
-        image: bytes = file.id.get_file_image()
-    return image
+        return image()
 
 
 def _add(group: Any, name: str, content: Any) -> None:

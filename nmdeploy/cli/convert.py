@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from numpy.typing import NDArray
 
 from nmdeploy.cli.console import progress, say
 from nmdeploy.cli.options import existing_file, new_file, recipe_options
+
+if TYPE_CHECKING:
+    from nmdeploy.deployment import Deployment
+    from nmdeploy.network import Network
+    from nmdeploy.pipeline import Recipe
+    from nmdeploy.target import Choice
 
 
 def parse_shape(_context: click.Context, _option: click.Parameter, text: str | None) -> tuple[int, ...] | None:
@@ -30,7 +36,11 @@ def with_channel(images: NDArray[Any], shape: tuple[int, ...] | None) -> NDArray
 @click.command("convert")
 @click.argument("model")
 @click.option("--state", type=existing_file, help="State-dict file for a package.module:factory model.")
-@click.option("--data", required=True, type=existing_file, help="Samples as .npz: x and y, or x_train, y_train, ...")
+@click.option(
+    "--data",
+    type=existing_file,
+    help="Samples as .npz: x and y, or x_train, y_train, ...; needed unless MODEL is ready.",
+)
 @click.option("--target", default="loihi1", show_default=True, help="Chip, as in `nmdeploy targets`.")
 @click.option("--out", "-o", type=new_file, help="Bundle to write; default: the model's name with .nmd.")
 @click.option("--calibration", default=500, show_default=True, type=click.IntRange(1), help="Samples to calibrate on.")
@@ -53,7 +63,7 @@ def with_channel(images: NDArray[Any], shape: tuple[int, ...] | None) -> NDArray
 def convert_command(
     model: str,
     state: Path | None,
-    data: Path,
+    data: Path | None,
     target: str,
     out: Path | None,
     calibration: int,
@@ -68,16 +78,26 @@ def convert_command(
     without arguments that makes an nn.Module; its weights come from --state.
     The data file's train part calibrates, its test part measures; a file without
     parts is divided, so that no sample does both.
+
+    A model file of the chip's own software (.net for Loihi) is ready: it is read,
+    mapped and written as it is; data are used for measuring only.
     """
     from nmdeploy.ann.from_torch import from_torch
     from nmdeploy.ann.model_spec import load_model
-    from nmdeploy.bundle import save
     from nmdeploy.data import calibration_and_test, load_samples
     from nmdeploy.pipeline import Recipe, build, measure
+    from nmdeploy.ready import reader_of
     from nmdeploy.registry import chip
-    from nmdeploy.report import build_report, render_text
 
     recipe, choice = Recipe(**options), chip(target)
+    reader = reader_of(Path(model), choice)
+    if reader is not None:
+        network = reader(existing_file.convert(model, None, None))
+        deployment = _ready(network, choice, recipe, data, test_count)
+        _finish(deployment, out or Path(f"{Path(model).stem}.nmd"))
+        return
+    if data is None:
+        raise click.UsageError("Missing option '--data': a model is calibrated on samples.")
     loaded = load_model(model, state)
     exported = model.endswith(".pt2")
     name = Path(model).stem if exported else model.partition(":")[2]
@@ -89,7 +109,26 @@ def convert_command(
     deployment = stages.deployment
     if test.y is not None and len(test):
         deployment = measure(stages, test, recipe, progress, data.name)
-    path = out or Path(f"{name}.nmd")
+    _finish(deployment, out or Path(f"{name}.nmd"))
+
+
+def _ready(network: Network, choice: Choice, recipe: Recipe, data: Path | None, test_count: int) -> Deployment:
+    """A network that needs no conversion, mapped and, with data, measured."""
+    from nmdeploy.data import load_samples
+    from nmdeploy.ready import measure_ready, place_ready
+
+    deployment = place_ready(network, choice, recipe, progress)
+    if data is None or not test_count:
+        return deployment
+    samples = load_samples(data, "test", network.inputs[0].shape)
+    return measure_ready(deployment, samples.drawn(min(test_count, len(samples)), recipe.seed), progress, data.name)
+
+
+def _finish(deployment: Deployment, path: Path) -> None:
+    """Write the bundle and say what is in it."""
+    from nmdeploy.bundle import save
+    from nmdeploy.report import build_report, render_text
+
     save(deployment, path)
     say(render_text(build_report(deployment)))
     say(f"\nwritten: {path}")
