@@ -2,10 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
+from nmdeploy.emulator.result import ALL, Recording
+from nmdeploy.errors import DataError
 from nmdeploy.target import Status
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from nmdeploy.deployment import Deployment
+
+FIGURE = "cost"
+"""The name under which `Deployment.figures` holds a cost."""
+
+MOST_SAMPLES = 32
+"""Samples that `modelled_cost` runs at most: every spike of every step is kept."""
+MOST_SPIKES = 1 << 26
+"""Spikes (neurons x steps x samples, a byte each) that `modelled_cost` keeps at most, beyond one sample."""
 
 
 @dataclass(frozen=True)
@@ -13,11 +30,18 @@ class Range:
     """A least and a most; equal where only one figure is known.
 
     Attributes:
-        least, most: in SI units (joule, second).
+        least, most: a count, or an amount in SI units (joule, second).
+
+    Raises:
+        DataError: unless 0 <= least <= most, both finite.
     """
 
     least: float
     most: float
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.most) and 0 <= self.least <= self.most):
+            raise DataError("a range is a least and a most, both finite", found=f"{self.least} to {self.most}")
 
     def __add__(self, other: Range) -> Range:
         return Range(self.least + other.least, self.most + other.most)
@@ -27,13 +51,19 @@ class Range:
         return Range(self.least * factor, self.most * factor)
 
 
+def exactly(value: float) -> Range:
+    """The range of a single value."""
+    return Range(value, value)
+
+
 @dataclass(frozen=True)
 class CostItem:
     """One kind of event: how often in one inference, and what that takes.
 
     Attributes:
-        event: in words (`synaptic operations`).
-        count: per inference, mean over the samples; counted in a run (emulated).
+        event: in words (`synaptic operations conv1->conv2`).
+        count: per inference, mean over the samples, counted in a run; a range where it is
+            open which events count. None for what is no event (static power).
         energy: joules of all of them (modelled); None when no coefficient is published.
         time: seconds of all of them if nothing ran in parallel (modelled); None likewise.
         source: where the coefficients were published; empty when there are none.
@@ -41,7 +71,7 @@ class CostItem:
     """
 
     event: str
-    count: float
+    count: Range | None
     energy: Range | None = None
     time: Range | None = None
     source: str = ""
@@ -54,15 +84,20 @@ class Cost:
 
     Attributes:
         chip: name of the chip.
+        origin: what ran to count the events (`Result.origin`).
         samples: inferences that the events were counted in.
-        steps: steps of one inference.
-        items: the events.
+        steps: steps of one inference, with those the last layers need to finish.
+        items: the events, and static power where it is known.
         energy: joules of one inference, static power included where it is known; None when unknown.
-        time: seconds of one inference; None when unknown.
+        time: seconds of one inference, cores working in parallel; None when unknown.
         assumptions: what the model takes for granted or leaves out, a sentence each.
+
+    Raises:
+        DataError: without steps or samples.
     """
 
     chip: str
+    origin: str
     samples: int
     steps: int
     items: tuple[CostItem, ...]
@@ -70,8 +105,118 @@ class Cost:
     time: Range | None
     assumptions: tuple[str, ...] = ()
 
+    def __post_init__(self) -> None:
+        if self.steps < 1 or self.samples < 1:
+            raise DataError("a cost needs steps and samples", found=f"{self.steps} and {self.samples}")
+
+    @property
+    def static_energy(self) -> Range | None:
+        """The part of the energy that is no event's; None when it is not known."""
+        return total([item.energy for item in self.items if item.count is None])
+
+    @property
+    def dynamic_energy(self) -> Range | None:
+        """The part of the energy that the events take; None when it is not known."""
+        return total([item.energy for item in self.items if item.count is not None])
+
+    @property
+    def rate(self) -> Range | None:
+        """Inferences per second, one after the other; None when the time is not known, or nothing."""
+        return None if self.time is None or not self.time.least else Range(1 / self.time.most, 1 / self.time.least)
+
+    @property
+    def energy_delay_product(self) -> Range | None:
+        """Joule seconds of one inference: its energy times its time."""
+        if self.energy is None or self.time is None:
+            return None
+        return Range(self.energy.least * self.time.least, self.energy.most * self.time.most)
+
+    def figure(self) -> dict[str, Any]:
+        """The plain form that a deployment's `figures` hold, under the name `cost`; ranges are pairs."""
+        return {
+            "chip": self.chip,
+            "origin": self.origin,
+            "samples": self.samples,
+            "steps": self.steps,
+            "items": [_plain_item(item) for item in self.items],
+            "energy": _pair(self.energy),
+            "time": _pair(self.time),
+            "assumptions": list(self.assumptions),
+        }
+
 
 def total(ranges: Sequence[Range | None]) -> Range | None:
     """The sum of what is known; None when nothing is."""
     known = [each for each in ranges if each is not None]
     return sum(known[1:], start=known[0]) if known else None
+
+
+def _plain_item(item: CostItem) -> list[Any]:
+    status = None if item.status is None else item.status.value
+    return [item.event, _pair(item.count), _pair(item.energy), _pair(item.time), item.source, status]
+
+
+def _pair(range_: Range | None) -> list[float] | None:
+    return None if range_ is None else [range_.least, range_.most]
+
+
+def cost_in(figures: Mapping[str, Mapping[str, Any]]) -> Cost | None:
+    """The cost among a deployment's `figures`; None when there is none.
+
+    Raises:
+        DataError: when the entry is no cost.
+    """
+    if FIGURE not in figures:
+        return None
+    stored = figures[FIGURE]
+    try:
+        return Cost(
+            str(stored["chip"]),
+            str(stored["origin"]),
+            int(stored["samples"]),
+            int(stored["steps"]),
+            tuple(_item(*row) for row in stored["items"]),
+            _range(stored["energy"]),
+            _range(stored["time"]),
+            tuple(str(sentence) for sentence in stored["assumptions"]),
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise DataError("the figure is no cost", where=FIGURE, found=f"{type(error).__name__}: {error}") from error
+
+
+def _item(event: str, count: Any, energy: Any, time: Any, source: str, status: str | None) -> CostItem:
+    known = None if status is None else Status(status)
+    return CostItem(str(event), _range(count), _range(energy), _range(time), str(source), known)
+
+
+def _range(stored: Any) -> Range | None:
+    if stored is None:
+        return None
+    least, most = stored
+    return Range(float(least), float(most))
+
+
+def modelled_cost(deployment: Deployment, samples: NDArray[Any], steps: int | None = None) -> Cost | None:
+    """The cost of one inference, from an emulation of the first samples in which every spike is kept.
+
+    Args:
+        deployment: with an encoder, one input and one output.
+        samples: `[N, *shape]`, values in the encoder's range; the first 32 are run, or fewer of a
+            network so large that its spikes would take more than 64 MiB.
+        steps: input steps; default: the deployment's.
+
+    Returns:
+        The cost; None when its target knows none.
+    """
+    from nmdeploy.inference import infer
+    from nmdeploy.registry import targets
+
+    target = targets().get(deployment.target)
+    if target is None or not len(samples):
+        return None
+    network = deployment.network
+    neurons = sum(population.size for population in network.populations)
+    each = neurons * ((steps or deployment.steps) + network.latency())
+    kept = max(1, min(MOST_SAMPLES, MOST_SPIKES // max(1, each)))
+    run = infer(deployment, samples[:kept], steps=steps, record=Recording(spikes=(ALL,), counts=(ALL,)))
+    return target.cost(deployment, run.result)

@@ -7,12 +7,19 @@ from dataclasses import dataclass
 from typing import Any
 
 from nmdeploy.bounds import population_bound
+from nmdeploy.coding import MembranePotential
+from nmdeploy.cost import FIGURE as COST
+from nmdeploy.cost import Cost, cost_in
 from nmdeploy.deployment import Deployment
 from nmdeploy.network import Network
-from nmdeploy.report.activity import FIGURE, Activity, activity_in
+from nmdeploy.report.activity import FIGURE as ACTIVITY
+from nmdeploy.report.activity import Activity, activity_in
 from nmdeploy.report.figures import Accuracy, accuracies, is_accuracy
 from nmdeploy.report.memory import Occupancy
 from nmdeploy.target import Profile, Severity, Violation
+
+SECTIONS = (ACTIVITY, COST)
+"""Figures that have a section of their own."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +52,7 @@ class Report:
         accuracies: by stage.
         occupancy: cores and memory.
         activity: spikes and synaptic operations; None when no run was kept.
+        cost: energy and time of one inference; None when none was kept.
         bounds: proven ranges of the sums, in order of the network.
         figures: further figures of the deployment by name.
         warnings: remarks of conversion, lowering and rules, then what the figures show.
@@ -64,6 +72,7 @@ class Report:
     accuracies: tuple[Accuracy, ...]
     occupancy: Occupancy
     activity: Activity | None
+    cost: Cost | None
     bounds: tuple[SumBound, ...]
     figures: Mapping[str, Mapping[str, Any]]
     warnings: tuple[Violation, ...]
@@ -92,9 +101,10 @@ def build_report(deployment: Deployment) -> Report:
         accuracies=stages,
         occupancy=Occupancy.of(deployment.placement),
         activity=activity,
+        cost=cost_in(figures),
         bounds=sum_bounds(network),
-        figures={name: figures[name] for name in sorted(figures) if name != FIGURE and not is_accuracy(name)},
-        warnings=(*deployment.remarks, *_silence(activity, network), *_ties(stages)),
+        figures={name: figures[name] for name in sorted(figures) if name not in SECTIONS and not is_accuracy(name)},
+        warnings=(*deployment.remarks, *_silence(activity, deployment), *_ties(stages)),
         notes=network.notes,
         provenance={name: deployment.provenance[name] for name in sorted(deployment.provenance)},
         vectors=_vectors(deployment),
@@ -110,14 +120,17 @@ def sum_bounds(network: Network) -> tuple[SumBound, ...]:
     return tuple(SumBound(name, each.minimum, each.maximum, each.bits) for name, each in intervals.items())
 
 
-def _silence(activity: Activity | None, network: Network) -> list[Violation]:
+def _silence(activity: Activity | None, deployment: Deployment) -> list[Violation]:
     if activity is None:
         return []
     message = f"the population never spikes ({activity.kind.value}, {activity.samples} samples)"
     hint = "calibrate on more data, or normalize by a lower percentile"
+    # Outputs whose potential is read have no need to spike.
+    mute = deployment.network.outputs if isinstance(deployment.readout, MembranePotential) else ()
     return [
         Violation("REP001", name, message, found=0, hint=hint, severity=Severity.WARNING)
-        for name in activity.never_spiking(network)
+        for name in activity.never_spiking(deployment.network)
+        if name not in mute
     ]
 
 

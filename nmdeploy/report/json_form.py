@@ -8,6 +8,7 @@ from typing import Any
 
 from nmdeploy.report.activity import Activity
 from nmdeploy.report.build import Report
+from nmdeploy.report.cost import plain_cost
 from nmdeploy.report.figures import Accuracy, Kind
 from nmdeploy.report.memory import Occupancy, share
 from nmdeploy.structure import plain_number
@@ -35,6 +36,7 @@ def as_plain(report: Report) -> dict[str, Any]:
         "accuracy": [_accuracy(stage) for stage in report.accuracies],
         "placement": _placement(report.occupancy),
         "activity": None if report.activity is None else _activity(report.activity),
+        "cost": None if report.cost is None else plain_cost(report.cost),
         "bounds": {"kind": Kind.MODELLED.value, "populations": [asdict(each) for each in report.bounds]},
         "figures": {name: dict(figure) for name, figure in report.figures.items()},
         "warnings": [_warning(each) for each in report.warnings],
@@ -52,6 +54,8 @@ def _placement(held: Occupancy) -> dict[str, Any]:
     return {
         "kind": Kind.MODELLED.value,
         "cores": held.cores,
+        "least_cores": held.least_cores,
+        "optimality_gap": held.gap,
         "chips": held.chips,
         "off_chip": list(held.off_chip),
         "limits": dict(held.limits),

@@ -5,7 +5,8 @@ from __future__ import annotations
 from nmdeploy.deployment import Deployment
 from nmdeploy.report.build import Report
 from nmdeploy.report.memory import Occupancy
-from nmdeploy.report.sections import Section, core_section, placement_section, sections_of, title_of
+from nmdeploy.report.section import Section
+from nmdeploy.report.sections import core_section, placement_section, sections_of, title_of
 from nmdeploy.report.summary import table
 
 

@@ -3,30 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from nmdeploy.report.activity import Activity, PopulationActivity
 from nmdeploy.report.build import Report
+from nmdeploy.report.cost import cost_section
 from nmdeploy.report.figures import Accuracy, Kind
 from nmdeploy.report.memory import Occupancy, share
+from nmdeploy.report.section import Section
 from nmdeploy.report.summary import Row
-
-
-@dataclass(frozen=True)
-class Section:
-    """One part of a report.
-
-    Attributes:
-        title: heading, with how its numbers came about.
-        lines: sentences above the table.
-        header: column names; empty when there is no table.
-        rows: the table.
-    """
-
-    title: str
-    lines: tuple[str, ...] = ()
-    header: Row = ()
-    rows: tuple[Row, ...] = ()
 
 
 def title_of(report: Report) -> str:
@@ -41,6 +25,7 @@ def sections_of(report: Report) -> tuple[Section, ...]:
         _accuracy(report),
         placement_section(report.occupancy),
         _activity(report),
+        cost_section(report.cost),
         _bounds(report),
         _figures(report),
         Section("Warnings", tuple(str(warning) for warning in report.warnings)),
@@ -83,6 +68,9 @@ def placement_section(held: Occupancy) -> Section:
     """Cores and memory, a row for each population and resource."""
     chips = f"{held.chips} chip{'s' if held.chips != 1 else ''}"
     lines = [f"{held.cores} core{'s' if held.cores != 1 else ''} on {chips}."]
+    if held.gap is not None:
+        bound = f"No placement takes fewer than {held.least_cores:,} (proven in the model of the chip)"
+        lines.append(f"{bound}: optimality gap at most {100 * held.gap:.1f} %.")
     if held.off_chip:
         lines.append(f"Off the chip: {', '.join(held.off_chip)}.")
     header = ("population", "resource", "cores", "min", "mean", "max", "limit", "fill %")

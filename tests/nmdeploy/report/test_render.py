@@ -145,6 +145,7 @@ def test_json_holds_the_numbers_of_the_sources(deployment):
     assert plain["activity"]["operations_per_inference"] == activity.total_operations
     assert plain["placement"]["cores"] == deployment.placement.core_count
     assert plain["placement"]["chips"] == deployment.placement.chip_count
+    assert (plain["placement"]["least_cores"], plain["placement"]["optimality_gap"]) == (None, None)
     assert plain["profile"] == {
         "name": "toy/plain",
         "semantics": [["fire", "v > threshold"], ["overflow", "saturate | raise"]],
