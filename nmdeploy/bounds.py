@@ -127,10 +127,11 @@ def potential_bound(network: Network, name: str, steps: int) -> Bound:
         raise UsageError("a run has at least 0 steps", where=name, found=steps)
     if not neuron.is_integer:
         raise QuantizationError("bounds are proven for integers only; quantize the network first", where=name)
-    return _potential(neuron, population_bound(network, name), network[name].shape, steps)
+    return potential_driven_by(neuron, population_bound(network, name), network[name].shape, steps)
 
 
-def _potential(neuron: IF | Integrator, current: Bound, shape: Shape, steps: int) -> Bound:
+def potential_driven_by(neuron: IF | Integrator, current: Bound, shape: Shape, steps: int) -> Bound:
+    """`potential_bound` of integer neurons of a population's `shape` whose current is in a known range."""
     bias = exact(np.broadcast_to(neuron.bias, shape), _largest(neuron.bias))
     drive = current + Bound(bias, bias, _largest(neuron.bias))
     threshold, floors = neuron.threshold if isinstance(neuron, IF) else 0, _floors(neuron)

@@ -160,9 +160,10 @@ class Projection(Record):
             return np.ones(in_shape, dtype=np.int64)
         counts = self.synapses[-1].fan_out(shapes[-2])
         for synapse, shape in zip(reversed(self.synapses[:-1]), reversed(shapes[:-2]), strict=True):
-            pattern = synapse.matrix(shape)
-            pattern.data = np.ones(pattern.data.shape, dtype=np.int64)
-            counts = (pattern.T @ counts.ravel()).reshape(shape)
+            targets, sources, _ = synapse.entries(shape)
+            before = np.zeros(math.prod(shape), dtype=np.int64)
+            np.add.at(before, sources, counts.ravel()[targets])
+            counts = before.reshape(shape)
         return counts
 
     def faults(self, source: Population, target: Population) -> list[str]:

@@ -16,12 +16,46 @@ from numpy.typing import NDArray
 
 from nmdeploy.errors import EmulationOverflow
 from nmdeploy.structure import Record, field_names
-from quantize import IntegerFormat, OutOfRange
+from quantize import IntegerFormat, OutOfRange, Overflow
 
 Array = NDArray[Any]
 Number = int | float | Array
 State = dict[str, Array]
 """State variables by name, each `[N, *shape]`; `v` is the membrane potential."""
+
+
+@dataclass(frozen=True, eq=False)
+class Scan:
+    """A neuron's step as data, for engines that compute it without calling `step`.
+
+    One step, with I the current; parameters broadcast to the population::
+
+        v := v + I * 2**shift + bias      (not while refractory)
+        v := wrap format (v)              (where given)
+        v := min(max(v, low), high)       (where given)
+        s := [v > above]                  (not while refractory)
+        v := v - s * subtract             (or v := 0 where s, when subtract is None)
+
+    A refractory neuron, for `refractory` steps after a spike, neither integrates nor fires.
+
+    Attributes:
+        shift: of the current, at least 0.
+        bias: added at every step.
+        wrap: format whose overflow wraps.
+        low, high: ends of the potential; it saturates there.
+        above: the largest potential that does not fire; None for a neuron that never fires.
+        subtract: what a spike takes off.
+        refractory: silent steps after a spike.
+    """
+
+    shift: int = 0
+    bias: Number = 0
+    wrap: IntegerFormat | None = None
+    low: Number | None = None
+    high: Number | None = None
+    above: Number | None = None
+    subtract: Number | None = None
+    refractory: int = 0
 
 
 class NeuronModel(Record, ABC):
@@ -65,6 +99,17 @@ class NeuronModel(Record, ABC):
         Raises:
             EmulationOverflow: if a variable leaves a format whose rule is `raise`.
         """
+
+    def scan(self, largest_current: int) -> Scan | None:
+        """The step as data, equal to `step` in every bit; None (the default) where it cannot be put so.
+
+        A model that returns one has a state `v`, which `initial_state` gives, and integer
+        parameters. Subclasses that step otherwise must not inherit it.
+
+        Args:
+            largest_current: no current of a run is larger in magnitude (proven).
+        """
+        return None
 
     @property
     def largest_spike(self) -> int:
@@ -204,6 +249,37 @@ class IF(NeuronModel):
         state["v"] = v - fired * self.threshold if self.reset == "subtract" else np.where(fired, 0, v)
         return fired.astype(np.uint8)
 
+    def scan(self, largest_current: int) -> Scan | None:
+        if type(self) is not IF or not _has_rule(self.potential):
+            return None
+        low, high = _ends(self.potential)
+        if self.v_min is not None:
+            low = self.v_min if low is None else np.maximum(self.v_min, low)
+        return Scan(
+            bias=self.bias,
+            wrap=_wrapping(self.potential),
+            low=low,
+            high=high,
+            above=np.subtract(self.threshold, 1, dtype=np.int64) if self.fire == ">=" else self.threshold,
+            subtract=self.threshold if self.reset == "subtract" else None,
+            refractory=self.refractory,
+        )
+
+
+def _has_rule(form: IntegerFormat | None) -> bool:
+    """Whether overflow of the format is arithmetic, not an error."""
+    return form is None or form.overflow is not Overflow.RAISE
+
+
+def _wrapping(form: IntegerFormat | None) -> IntegerFormat | None:
+    return form if form is not None and form.overflow is Overflow.WRAP else None
+
+
+def _ends(form: IntegerFormat | None) -> tuple[Number | None, Number | None]:
+    """Where the format saturates."""
+    saturates = form is not None and form.overflow is Overflow.SATURATE
+    return (form.minimum, form.maximum) if form is not None and saturates else (None, None)
+
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Integrator(NeuronModel):
@@ -233,3 +309,9 @@ class Integrator(NeuronModel):
     def step(self, state: State, current: Array) -> NDArray[np.uint8]:
         state["v"] = held(state["v"] + (current + self.bias), self.potential, "membrane potential")
         return np.zeros(state["v"].shape, dtype=np.uint8)
+
+    def scan(self, largest_current: int) -> Scan | None:
+        if type(self) is not Integrator or not _has_rule(self.potential):
+            return None
+        low, high = _ends(self.potential)
+        return Scan(bias=self.bias, wrap=_wrapping(self.potential), low=low, high=high)

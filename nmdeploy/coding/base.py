@@ -80,6 +80,11 @@ class ReadOut(Record, ABC):
 
     kind: ClassVar[str]
 
+    @property
+    def deciding_spikes(self) -> int | None:
+        """How many spikes of one neuron make the decision; None where the whole run does."""
+        return None
+
     @abstractmethod
     def decide(self, result: Result, population: Population) -> Decision:
         """Decisions from an output population of a run.

@@ -106,6 +106,10 @@ class SpikesToDecision(ReadOut):
         if self.spikes < 1:
             raise UsageError("at least one spike decides", where=self.kind, found=self.spikes, limit=1)
 
+    @property
+    def deciding_spikes(self) -> int:
+        return self.spikes
+
     def decide(self, result: Result, population: Population) -> Decision:
         return _race(result, population, self.spikes, self.kind)
 
@@ -115,6 +119,10 @@ class FirstSpike(ReadOut):
     """The class that spikes first (time to first spike); scores as in `SpikesToDecision`."""
 
     kind: ClassVar[str] = "FirstSpike"
+
+    @property
+    def deciding_spikes(self) -> int:
+        return 1
 
     def decide(self, result: Result, population: Population) -> Decision:
         return _race(result, population, 1, self.kind)

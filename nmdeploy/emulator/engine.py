@@ -10,6 +10,7 @@ neuron's own `step` goes through time.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from time import perf_counter
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from nmdeploy.emulator.inputs import Selection, Stimulus, spike_type
 from nmdeploy.emulator.recorder import Recorder, Tally, count_events
 from nmdeploy.emulator.result import Result
 from nmdeploy.emulator.stages import Stage
+from nmdeploy.emulator.timings import Timings
 from nmdeploy.errors import EmulationOverflow, UsageError
 from nmdeploy.network import Network, Population
 from nmdeploy.neurons import NeuronModel, State
@@ -75,6 +77,7 @@ def run_stages(
     potential_type: np.dtype[Any],
     origin: str,
     progress: Progress | None = None,
+    timings: Timings | None = None,
 ) -> Result:
     """Run prepared populations over all samples and steps.
 
@@ -87,23 +90,37 @@ def run_stages(
         potential_type: type of recorded potentials.
         origin: what ran, for the result.
         progress: called after every batch.
+        timings: gets the seconds and kernels of every population.
 
     Raises:
         EmulationOverflow: the earliest of the first batch that has one.
     """
-    recorder = Recorder(network, selected, stimulus.samples, potential_type)
+    ends = stimulus.until is not None
+    recorder = Recorder(network, selected, stimulus.samples, potential_type, ends=ends)
     for first in range(0, stimulus.samples, tiling.batch):
         samples = slice(first, min(first + tiling.batch, stimulus.samples))
         try:
-            _Batch(network, stages, stimulus, samples, recorder, tiling.block).run()
+            _Batch(network, stages, stimulus, samples, recorder, tiling.block, timings).run()
         except EmulationOverflow:
-            # In blocks, one population meets its overflow before another can meet an
-            # earlier one. Step by step, the first in time comes first.
-            _Batch(network, _by_step(network, stages), stimulus, samples, recorder, 1).run()
+            tell_first_overflow(network, stages, stimulus, samples, recorder)
             raise
         if progress is not None:
             progress(samples.stop, stimulus.samples)
     return recorder.result(stimulus.steps, origin)
+
+
+def tell_first_overflow(
+    network: Network, stages: tuple[Stage, ...], stimulus: Stimulus, samples: slice, recorder: Recorder
+) -> None:
+    """Run a batch that overflows again, step by step.
+
+    In blocks, one population meets its overflow before another can meet an earlier one.
+    Step by step, the first in time comes first.
+
+    Raises:
+        EmulationOverflow: the earliest.
+    """
+    _Batch(network, _by_step(network, stages), stimulus, samples, recorder, 1).run()
 
 
 def _by_step(network: Network, stages: tuple[Stage, ...]) -> tuple[Stage, ...]:
@@ -143,9 +160,12 @@ class _Batch:
         samples: slice,
         recorder: Recorder,
         block: int,
+        timings: Timings | None = None,
     ) -> None:
         self.network, self.stages, self.stimulus = network, stages, stimulus
         self.samples, self.recorder, self.block = samples, recorder, block
+        self.timings = timings
+        self.given = stimulus.batch(samples)
         self.count = samples.stop - samples.start
         self.states: dict[str, State] = {}
         self.histories: dict[str, _History] = {}
@@ -161,19 +181,29 @@ class _Batch:
 
     def run(self) -> None:
         """All blocks, then the totals."""
-        for start in range(0, self.stimulus.steps, self.block):
-            length = min(self.block, self.stimulus.steps - start)
+        start = 0
+        while start < self.stimulus.steps and not self._decided(start):
+            length = self.stimulus.length(start, self.block)
             for stage in self.stages:
+                began = perf_counter()
                 self._run_block(stage, start, length)
+                if self.timings is not None:
+                    self.timings.add(stage.population.name, perf_counter() - began)
             for history in self.histories.values():
                 history.advance(length)
+            start += length
+        self.recorder.end(self.samples, start)
         self._record_totals()
+
+    def _decided(self, steps: int) -> bool:
+        until = self.stimulus.until
+        return until is not None and until.decided(steps, self.tallies[until.population].values)
 
     def _run_block(self, stage: Stage, start: int, length: int) -> None:
         name = stage.population.name
         spikes = self.histories[name].window(0, length)
         if stage.neuron is None:
-            given = self.stimulus.spikes[name][start : start + length, self.samples]
+            given = self.given[name][start : start + length]
             spikes[: len(given)] = given
             spikes[len(given) :] = 0
         else:
@@ -200,6 +230,9 @@ class _Batch:
             window = self.histories[source].window(delay, length)
             for index, each in enumerate(maps):
                 current = each.current(window, start, self.samples.start)
+                if self.timings is not None:
+                    kernel = "silent" if current is None else f"numpy {each.compute}"
+                    self.timings.add_kernels(stage.population.name, {kernel: length * self.count})
                 if current is not None:
                     into = total[:, index] if signs else total
                     np.add(into, current, out=into)

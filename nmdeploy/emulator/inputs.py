@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,12 +10,33 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nmdeploy.emulator.result import ALL, Recording
+from nmdeploy.emulator.until import Until
 from nmdeploy.errors import DataError, ShapeError, UsageError
 from nmdeploy.network import Network, Population
 from quantize.formats import smallest_dtype
 
-Inputs = Mapping[str, NDArray[Any]] | NDArray[Any]
+Arrays = Mapping[str, NDArray[Any]] | NDArray[Any]
 """Spikes by input population, `[T, N, *shape]`; the array alone when there is one input."""
+
+
+@dataclass(frozen=True)
+class Stream:
+    """Inputs that are made when their batch runs, so that not all of them lie in memory at once.
+
+    Attributes:
+        make: called with a slice of the samples, returns their spikes, `[T, n, *shape]`;
+            with several threads from several of them.
+        samples: how many there are.
+        steps: input steps T of each.
+    """
+
+    make: Callable[[slice], Arrays]
+    samples: int
+    steps: int
+
+
+Inputs = Arrays | Stream
+"""Spikes, or what makes them."""
 
 
 @dataclass(frozen=True)
@@ -23,14 +44,27 @@ class Stimulus:
     """Checked inputs of a run.
 
     Attributes:
-        spikes: by input population, `[T_in, N, *shape]` of `spike_type`; silent after T_in.
+        batch: the inputs of a slice of samples by population, `[T_in, n, *shape]` of
+            `spike_type`; silent after T_in.
         steps: steps to run, input and latency together.
         samples: number of samples.
+        until: when a sample ends before that; None for never.
     """
 
-    spikes: Mapping[str, NDArray[Any]]
+    batch: Callable[[slice], Mapping[str, NDArray[Any]]]
     steps: int
     samples: int
+    until: Until | None = None
+
+    @property
+    def spikes(self) -> Mapping[str, NDArray[Any]]:
+        """The inputs of all samples."""
+        return self.batch(slice(0, self.samples))
+
+    def length(self, start: int, block: int) -> int:
+        """Steps of the block that begins at step `start`, `block` at most."""
+        rest = min(block, self.steps - start)
+        return rest if self.until is None else self.until.length(start, rest)
 
 
 def spike_type(population: Population) -> np.dtype[Any]:
@@ -44,7 +78,7 @@ def check_inputs(network: Network, inputs: Inputs, steps: int | None) -> Stimulu
 
     Args:
         network: the network to run.
-        inputs: integers or booleans, `[T_in, N, *shape]`, by input population.
+        inputs: integers or booleans, `[T_in, N, *shape]`, by input population; or a stream of them.
         steps: steps to run; None means T_in plus the network's latency.
 
     Raises:
@@ -52,6 +86,41 @@ def check_inputs(network: Network, inputs: Inputs, steps: int | None) -> Stimulu
         ShapeError: for arrays of wrong shape, or that differ in steps or samples.
         DataError: for arrays that are empty, not of integers, or outside the population's range.
     """
+    if isinstance(inputs, Stream):
+        return _stream(network, inputs, steps)
+    checked, leading = _check_arrays(network, inputs)
+
+    def batch(samples: slice) -> Mapping[str, NDArray[Any]]:
+        return {name: array[:, samples] for name, array in checked.items()}
+
+    return Stimulus(batch, _run_length(network, leading[0], steps), leading[1])
+
+
+def _stream(network: Network, inputs: Stream, steps: int | None) -> Stimulus:
+    """A stream's arrays are checked batch by batch, when they are made."""
+    for name, size in (("samples", inputs.samples), ("steps", inputs.steps)):
+        if size < 1:
+            raise DataError(f"no {name}", where="Stream", found=size, limit="at least 1")
+
+    def batch(samples: slice) -> Mapping[str, NDArray[Any]]:
+        checked, leading = _check_arrays(network, inputs.make(samples))
+        expected = (inputs.steps, samples.stop - samples.start)
+        if leading != expected:
+            raise ShapeError("a stream made other steps or samples", where="Stream", found=leading, limit=expected)
+        return checked
+
+    return Stimulus(batch, _run_length(network, inputs.steps, steps), inputs.samples)
+
+
+def _run_length(network: Network, given: int, steps: int | None) -> int:
+    run = given + network.latency() if steps is None else steps
+    if run < 1:
+        raise UsageError("a run has at least one step", where="steps", found=run)
+    return run
+
+
+def _check_arrays(network: Network, inputs: Arrays) -> tuple[dict[str, NDArray[Any]], tuple[int, int]]:
+    """The arrays by name, in their populations' type, and their steps and samples."""
     arrays = _by_name(network, inputs)
     checked = {population.name: _checked(population, arrays[population.name]) for population in network.inputs}
     first = next(iter(checked))
@@ -64,13 +133,10 @@ def check_inputs(network: Network, inputs: Inputs, steps: int | None) -> Stimulu
                 found=array.shape[:2],
                 limit=f"{leading} as {first!r}",
             )
-    run = leading[0] + network.latency() if steps is None else steps
-    if run < 1:
-        raise UsageError("a run has at least one step", where="steps", found=run)
-    return Stimulus(checked, run, leading[1])
+    return checked, (leading[0], leading[1])
 
 
-def _by_name(network: Network, inputs: Inputs) -> Mapping[str, NDArray[Any]]:
+def _by_name(network: Network, inputs: Arrays) -> Mapping[str, NDArray[Any]]:
     names = [population.name for population in network.inputs]
     if not isinstance(inputs, Mapping):
         if len(names) != 1:

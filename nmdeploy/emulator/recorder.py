@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nmdeploy.emulator.inputs import Selection, spike_type
+from nmdeploy.emulator.layout import to_channels_first, to_channels_last
 from nmdeploy.emulator.result import Result
-from nmdeploy.network import Network, Population
+from nmdeploy.network import Network, Population, Projection
 from nmdeploy.neurons import State
 
 Array = NDArray[Any]
@@ -23,10 +24,21 @@ class Recorder:
         selected: what to keep.
         samples: number of samples of the run.
         potential_type: type of potentials.
+        ends: whether to keep when each sample's run ended.
+        channels_last: whether sums over steps come as `[N, neurons]`, channels last, instead of `[N, *shape]`.
     """
 
-    def __init__(self, network: Network, selected: Selection, samples: int, potential_type: np.dtype[Any]) -> None:
-        self._steps, self._network = selected.steps, network
+    def __init__(
+        self,
+        network: Network,
+        selected: Selection,
+        samples: int,
+        potential_type: np.dtype[Any],
+        *,
+        ends: bool = False,
+        channels_last: bool = False,
+    ) -> None:
+        self._steps, self._network, self._channels_last = selected.steps, network, channels_last
         kept = (len(selected.steps), samples)
         outputs = [name for name in network.outputs if not network[name].is_input]
         names = [population.name for population in network.populations]
@@ -44,16 +56,22 @@ class Recorder:
         self.final_potentials = {name: zeros(name, (samples,), potential_type) for name in outputs}
         self.total_spikes = {name: np.zeros(samples, int64) for name in names}
         self.synaptic_operations = {projection.name: np.zeros(samples, int64) for projection in network.projections}
-        self._fan_out = [
-            projection.fan_out(network[projection.source].shape).ravel() for projection in network.projections
-        ]
+        self.ended = np.zeros(samples, int64) if ends else None
+        self._fan_out = [self._fan_out_of(projection) for projection in network.projections]
+
+    def _fan_out_of(self, projection: Projection) -> NDArray[np.int64]:
+        """In the order in which sums over steps come."""
+        shape = self._network[projection.source].shape
+        fan_out = projection.fan_out(shape)
+        return to_channels_last(fan_out, shape) if self._channels_last else fan_out.ravel()
 
     def block(self, name: str, samples: slice, start: int, values: Array) -> None:
         """Keep the spikes `[T, N, *shape]` of a block of steps that begins at `start`."""
         if name in self.spikes:
-            for offset, spikes in enumerate(values):
-                if start + offset in self._steps:
-                    self.spikes[name][self._steps.index(start + offset), samples] = spikes
+            kept, step = self._steps, self._steps.step
+            begin, end = (min(max(0, -((kept.start - at) // step)), len(kept)) for at in (start, start + len(values)))
+            if begin < end:
+                self.spikes[name][begin:end, samples] = values[kept[begin] - start :: step][: end - begin]
 
     def potential(self, name: str, samples: slice, step: int, state: State) -> None:
         """Keep the asked variables of a state `[N, *shape]` at the end of `step`."""
@@ -62,16 +80,22 @@ class Recorder:
                 self.potentials[key][self._steps.index(step), samples] = state[variable]
 
     def totals(self, name: str, samples: slice, values: Array) -> None:
-        """Keep the sums of spike values `[N, *shape]` over all steps."""
-        self.total_spikes[name][samples] = values.reshape(len(values), -1).sum(axis=1)
+        """Keep the sums of spike values over all steps."""
+        self.total_spikes[name][samples] = values.reshape(len(values), -1).sum(axis=1, dtype=np.int64)
         if name in self.counts:
-            self.counts[name][samples] = values
+            shape = self._network[name].shape
+            self.counts[name][samples] = to_channels_first(values, shape) if self._channels_last else values
 
     def operations(self, projection: int, samples: slice, arriving: Array) -> None:
-        """Add the synaptic operations of a projection, by its index, from its arriving spikes `[N, *source shape]`."""
+        """Add the synaptic operations of a projection, by its index, from its arriving spikes."""
         name = self._network.projections[projection].name
         performed = arriving.reshape(len(arriving), -1) @ self._fan_out[projection]
         self.synaptic_operations[name][samples] += performed
+
+    def end(self, samples: slice, steps: int) -> None:
+        """Keep the number of steps that the samples ran."""
+        if self.ended is not None:
+            self.ended[samples] = steps
 
     def result(self, steps: int, origin: str) -> Result:
         """The finished run."""
@@ -86,6 +110,7 @@ class Recorder:
             steps=steps,
             samples=samples,
             origin=origin,
+            ended=self.ended,
         )
 
 

@@ -51,7 +51,10 @@ class Result:
             within the run.
         steps: steps run.
         samples: number of samples.
-        origin: what ran (`emulated (reference)`, `emulated (numpy engine)`, `simulated in float`).
+        origin: what ran (`emulated (reference)`, `emulated (numpy engine)`, `emulated (compiled
+            engine)`, `simulated in float`).
+        ended: steps that each sample ran, int64 `[N]`, where samples could end early (`Until`);
+            else None, and all ran `steps`.
     """
 
     spikes: Mapping[str, NDArray[np.uint8]]
@@ -63,3 +66,4 @@ class Result:
     steps: int
     samples: int
     origin: str
+    ended: NDArray[np.int64] | None = None

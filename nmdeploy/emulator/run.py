@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Literal
 
 import numpy as np
 
 from nmdeploy.deployment import Deployment
+from nmdeploy.emulator import compiled
+from nmdeploy.emulator.compiled_run import Run, check_threads, run_compiled
 from nmdeploy.emulator.engine import run_stages, tile
 from nmdeploy.emulator.inputs import Inputs, check_inputs, select
 from nmdeploy.emulator.prepare import integer_stages
 from nmdeploy.emulator.reference import emulate_reference
 from nmdeploy.emulator.result import DEFAULT_RECORDING, Recording, Result
+from nmdeploy.emulator.timings import Timings
+from nmdeploy.emulator.until import Until
 from nmdeploy.emulator.widths import check_integer, prove_widths
 from nmdeploy.errors import UsageError
 from nmdeploy.network import Network
 from nmdeploy.progress import Progress
+
+Engine = Literal["fast", "compiled", "numpy", "reference"]
+ENGINES: tuple[Engine, ...] = ("fast", "compiled", "numpy", "reference")
 
 
 def emulate(
@@ -24,9 +32,12 @@ def emulate(
     *,
     steps: int | None = None,
     record: Recording = DEFAULT_RECORDING,
-    engine: Literal["fast", "reference"] = "fast",
+    engine: Engine = "fast",
     batch: int | None = None,
+    threads: int | None = None,
+    until: Until | None = None,
     progress: Progress | None = None,
+    timings: Timings | None = None,
 ) -> Result:
     """Run an integer network, or a deployment's, exactly as `emulate_reference` defines it.
 
@@ -36,39 +47,68 @@ def emulate(
             alone when there is one input. Inputs are silent after T_in.
         steps: steps to run; None means T_in plus `network.latency()`.
         record: what to keep.
-        engine: `fast`, or `reference` for the plain definition (slow; keeps all spikes
-            and potentials of the run in memory). Both give the same integers.
-        batch: samples at a time in the fast engine; None chooses by the size of the network.
+        engine: `fast` is the compiled engine where it was built, else the numpy engine;
+            `compiled` and `numpy` ask for one of them, `reference` for the plain
+            definition (slow; keeps all spikes and potentials of the run in memory). All
+            give the same integers; `Result.origin` tells which ran.
+        batch: samples at a time; None chooses by the size of the network.
+        threads: batches at a time in the compiled engine; None means 1. The result is
+            the same for any number. (BLAS, not this, decides the numpy engine's threads.)
+        until: ends each sample's run when its decision is known; None runs all steps. Samples
+            then run one at a time, whatever `batch` says. Not for the reference.
         progress: called with (samples done, samples in all) after every batch.
+        timings: gets the seconds and kernels of every population; not from the reference.
 
     Returns:
         The run.
 
     Raises:
-        UsageError: for a float network, wrong names, an unknown engine, a batch below
-            1, or numbers that int64 may not hold.
+        UsageError: for a float network, wrong names, an unknown engine or one that was
+            not built, a batch or threads below 1, or numbers that int64 may not hold.
         ShapeError, DataError: for inputs that do not fit the network.
         EmulationOverflow: where a format's rule is `raise`, naming population or
             projection, step, sample and neuron: the earliest of the first batch that has one.
     """
+    _check_engine(engine)
     plain = network.network if isinstance(network, Deployment) else network
     if engine == "reference":
+        if until is not None:
+            raise UsageError("the reference runs all steps", where="until", found=until)
         result = emulate_reference(plain, inputs, steps=steps, record=record)
         if progress is not None:
             progress(result.samples, result.samples)
         return result
-    if engine != "fast":
-        raise UsageError("unknown engine", found=repr(engine), limit="'fast', 'reference'")
     check_integer(plain)
     stimulus = check_inputs(plain, inputs, steps)
-    selected = select(plain, record, stimulus.steps)
+    if until is not None:
+        until.check(plain)
+        stimulus, batch = replace(stimulus, until=until), 1
+    run = Run(plain, stimulus, select(plain, record, stimulus.steps), prove_widths(plain, stimulus.steps))
+    if engine == "numpy" or (engine == "fast" and not compiled.sets()):
+        return _on_numpy(run, batch, progress, timings)
+    return run_compiled(run, batch, check_threads(threads), progress, timings)
+
+
+def _on_numpy(run: Run, batch: int | None, progress: Progress | None, timings: Timings | None) -> Result:
     return run_stages(
-        plain,
-        integer_stages(plain, prove_widths(plain, stimulus.steps)),
-        stimulus,
-        selected,
-        tile(plain, stimulus.samples, batch),
+        run.network,
+        integer_stages(run.network, run.proven),
+        run.stimulus,
+        run.selected,
+        tile(run.network, run.stimulus.samples, batch),
         potential_type=np.dtype(np.int64),
         origin="emulated (numpy engine)",
         progress=progress,
+        timings=timings,
     )
+
+
+def _check_engine(engine: str) -> None:
+    if engine not in ENGINES:
+        raise UsageError("unknown engine", found=repr(engine), limit=", ".join(map(repr, ENGINES)))
+    if engine == "compiled" and not compiled.sets():
+        raise UsageError(
+            "the compiled engine was not built",
+            found="no extension module nmdeploy.emulator._kernels",
+            hint="install nmdeploy again where there is a C compiler, or use engine='numpy'",
+        )

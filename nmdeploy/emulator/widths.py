@@ -10,7 +10,8 @@ from typing import Any, TypeGuard
 
 import numpy as np
 
-from nmdeploy.bounds import potential_bound, projection_bound
+from nmdeploy.bounds import potential_driven_by, projection_bound
+from nmdeploy.emulator.memo import Memo
 from nmdeploy.emulator.signs import parts
 from nmdeploy.errors import UsageError
 from nmdeploy.network import Network, Population, Projection
@@ -20,6 +21,7 @@ from quantize import Bound
 
 INT64_LARGEST = (1 << 63) - 1
 INT32_LARGEST = (1 << 31) - 1
+INT16_LARGEST = (1 << 15) - 1
 
 FLOAT32_EXACT = 1 << 24
 """Sums of integers whose partial sums stay below this are exact in float32 (IEEE 754: 24-bit significand)."""
@@ -92,6 +94,9 @@ def linear_type(magnitude: int) -> np.dtype[Any]:
     return np.dtype(np.float64 if magnitude < FLOAT64_EXACT else np.int64)
 
 
+_PROVEN: Memo[dict[str, Widths]] = Memo()
+
+
 def prove_widths(network: Network, steps: int) -> dict[str, Widths]:
     """Prove that int64 holds every sum, current and potential of a run.
 
@@ -101,7 +106,11 @@ def prove_widths(network: Network, steps: int) -> dict[str, Widths]:
     Raises:
         UsageError: naming the projection or population where the proof fails.
     """
-    return {p.name: _widths(network, p, steps) for p in network.populations if not p.is_input}
+
+    def prove() -> dict[str, Widths]:
+        return {p.name: _widths(network, p, steps) for p in network.populations if not p.is_input}
+
+    return _PROVEN.get(network, steps, prove)
 
 
 def _widths(network: Network, population: Population, steps: int) -> Widths:
@@ -114,7 +123,8 @@ def _widths(network: Network, population: Population, steps: int) -> Widths:
     neuron = population.neuron
     if not is_ideal(neuron):
         return Widths(entering, None)
-    bound = potential_bound(network, population.name, steps)
+    first, *others = (part.delivered for whole in entering for part in whole)  # whole: ideal neurons take no halves
+    bound = potential_driven_by(neuron, sum(others, first), population.shape, steps)
     numbers = [getattr(neuron, name) for name in ideal_parameters(neuron)]
     potential = bound.magnitude + current + sum(_magnitude(number) for number in numbers if number is not None)
     _require(f"potentials in {steps} steps", population.name, potential)

@@ -1,5 +1,6 @@
-"""The fast engine against the definition: equal in every number, however a run is cut up."""
+"""The numpy engine against the definition: equal in every number, however a run is cut up."""
 
+from functools import partial
 from unittest.mock import patch
 
 import numpy as np
@@ -10,13 +11,14 @@ from hypothesis import strategies as st
 from nmdeploy.emulator import engine
 from nmdeploy.emulator.reference import emulate_reference
 from nmdeploy.emulator.result import Recording
-from nmdeploy.emulator.run import emulate
+from nmdeploy.emulator.run import emulate as run
 from nmdeploy.errors import EmulationOverflow
 from nmdeploy.network import Network, Population, Projection
 from nmdeploy.neurons import IF, Integrator
 from nmdeploy.synapses import Conv2d, Dense, SumPool2d
 from quantize import IntegerFormat, Overflow
 
+emulate = partial(run, engine="numpy")
 EVERYTHING = Recording(spikes=("*",), potentials=("*",), counts=("*",))
 FIELDS = ("spikes", "potentials", "counts", "final_potentials", "total_spikes", "synaptic_operations")
 
@@ -52,10 +54,10 @@ def test_engine_equals_reference_on_random_networks(random_cases):
     assert np.mean(spiking) > 0.3
 
 
-def outcome(run, *arguments, **options):
+def outcome(engine, *arguments, **options):
     """A run's result, or the message of its overflow."""
     try:
-        return run(*arguments, **options)
+        return engine(*arguments, **options)
     except EmulationOverflow as overflow:
         return str(overflow)
 

@@ -27,9 +27,9 @@ def test_the_package_offers_the_emulator():
     assert nmdeploy.emulate is emulate
 
 
-def test_both_engines_say_what_ran_and_agree(rng):
+def test_engines_say_what_ran_and_agree(rng):
     inputs = spikes(rng)
-    fast, slow = emulate(NETWORK, inputs), emulate(NETWORK, inputs, engine="reference")
+    fast, slow = emulate(NETWORK, inputs, engine="numpy"), emulate(NETWORK, inputs, engine="reference")
     assert (fast.origin, slow.origin) == ("emulated (numpy engine)", "emulated (reference)")
     assert fast.counts["out"].sum() > 0
     np.testing.assert_array_equal(fast.counts["out"], slow.counts["out"])
@@ -49,7 +49,10 @@ def test_the_reference_reports_progress_once(rng):
 
 @pytest.mark.parametrize(
     ("options", "message"),
-    [({"engine": "warp"}, "found 'warp', limit 'fast', 'reference'"), ({"batch": 0}, "batch: .*found 0")],
+    [
+        ({"engine": "warp"}, "found 'warp', limit 'fast', 'compiled', 'numpy', 'reference'"),
+        ({"batch": 0}, "batch: .*found 0"),
+    ],
 )
 def test_unknown_engines_and_empty_batches_are_refused(options, message, rng):
     with pytest.raises(UsageError, match=message):

@@ -1,0 +1,314 @@
+"""What of an integer network runs on compiled kernels, and in which widths.
+
+Currents are summed in 16 bits where the static bounds prove that they fit, else in 32,
+else in 64; within a step sums may wrap, since only their proven final value counts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nmdeploy.emulator import compiled
+from nmdeploy.emulator.compiled import EXACT, SATURATE, UNROLLED, WINDOWS, WRAP, address, padded
+from nmdeploy.emulator.dense import plan_dense, plan_narrow
+from nmdeploy.emulator.scans import ScanPlan, plan_scan
+from nmdeploy.emulator.stages import Stage
+from nmdeploy.emulator.widths import INT16_LARGEST, INT32_LARGEST, Part, Widths
+from nmdeploy.emulator.windows import Windows, channels_last, windows_of
+from nmdeploy.network import Network, Population, Projection
+from nmdeploy.neurons import NeuronModel
+from quantize import IntegerFormat, Overflow
+
+Array = NDArray[Any]
+LARGEST_UNROLLED = 1 << 24
+"""Synapses of the largest projection that is unrolled into a sparse matrix."""
+LARGEST_OFFSET = (1 << 31) - 1
+"""Weights of the largest projection: kernels count them in 32 bits."""
+_LARGEST_SHIFT = 63
+
+
+@dataclass(frozen=True, eq=False)
+class MapPlan:
+    """A projection, or its half by sign, ready for the kernels.
+
+    Attributes:
+        source: the population it comes from.
+        delay: in steps.
+        record: the nm_map record.
+        arrays: what the record points to.
+        events, census: numbers of scratch that its windows need.
+        plane, bytes: bytes of scratch that the dense kernel needs.
+    """
+
+    source: Population
+    delay: int
+    record: Any
+    arrays: dict[str, Array]
+    events: int
+    census: int
+    plane: int
+    bytes: int
+
+
+@dataclass(frozen=True, eq=False)
+class StagePlan:
+    """A population and how its steps are computed.
+
+    Attributes:
+        stage: the numpy engine's, for what is not compiled.
+        width: bits of the currents.
+        halves: compiled maps: one group, or by sign two; empty for an input and where numpy computes all.
+        scan: the neurons' step; None where the model's own `step` runs.
+    """
+
+    stage: Stage
+    width: int = 64
+    halves: tuple[tuple[MapPlan, ...], ...] = ()
+    scan: ScanPlan | None = None
+
+    @property
+    def population(self) -> Population:
+        """Name, shape, neurons."""
+        return self.stage.population
+
+    @property
+    def is_input(self) -> bool:
+        """Whether spikes come from outside."""
+        return self.stage.neuron is None
+
+    @property
+    def neuron(self) -> NeuronModel:
+        """The model that steps.
+
+        Raises:
+            TypeError: for an input, which has none.
+        """
+        if self.stage.neuron is None:
+            raise TypeError(f"{self.population.name} is an input")
+        return self.stage.neuron
+
+    @property
+    def fused(self) -> bool:
+        """Whether kernels compute all of it."""
+        return self.scan is not None
+
+    @property
+    def valued(self) -> bool:
+        """Whether its spikes are numbers rather than bits."""
+        return is_valued(self.population)
+
+
+def is_valued(population: Population) -> bool:
+    """Whether spikes can have values other than 0 and 1."""
+    low, high = population.spike_range
+    return low < 0 or high > 1
+
+
+def fits_int32(population: Population) -> bool:
+    """Whether 32 bits hold its spikes."""
+    return all(abs(end) <= INT32_LARGEST for end in population.spike_range)
+
+
+def plan_stages(
+    network: Network, stages: tuple[Stage, ...], proven: Mapping[str, Widths], steps: int, stepping: frozenset[str]
+) -> tuple[StagePlan, ...]:
+    """Plan every population, in order.
+
+    Args:
+        network: integer network.
+        stages: as from `integer_stages`.
+        proven: as from `prove_widths`.
+        steps: length of the run.
+        stepping: populations whose model's own `step` must run (state variables other than v are recorded).
+    """
+    return tuple(_plan(network, stage, proven, steps, stepping) for stage in stages)
+
+
+def _plan(
+    network: Network, stage: Stage, proven: Mapping[str, Widths], steps: int, stepping: frozenset[str]
+) -> StagePlan:
+    population, neuron = stage.population, stage.neuron
+    if neuron is None:
+        return StagePlan(stage)
+    widths = proven[population.name]
+    current = sum(part.delivered.magnitude for whole in widths.entering for part in whole)
+    chains = [[_Chain.of(network, part) for part in whole] for whole in widths.entering]
+    if any(chain is None for whole in chains for chain in whole):
+        return StagePlan(stage)
+    found = [[chain for chain in whole if chain is not None] for whole in chains]
+    width = _width(current, [chain for whole in found for chain in whole])
+    halves = tuple(
+        tuple(whole[sign].plan(width, alone=len(found) == 1) for whole in found)
+        for sign in range(2 if neuron.separate_signs else 1)
+    )
+    scan = None
+    if population.name not in stepping and not neuron.separate_signs and not is_valued(population):
+        scan = plan_scan(population, neuron, current, widths.potential, steps)
+    if scan is not None and scan.dtype == np.int32 and width == 64:
+        scan = plan_scan(population, neuron, current, INT32_LARGEST + 1, steps)
+    return StagePlan(stage, width, halves, scan)
+
+
+def _width(current: int, chains: list[_Chain]) -> int:
+    """Bits of the currents that all maps of a population add to."""
+    if any(chain.scaled for chain in chains) or current > INT32_LARGEST:
+        return 64
+    width = 16 if current <= INT16_LARGEST else 32
+    return max(width, *(chain.least_width for chain in chains))
+
+
+@dataclass(frozen=True, eq=False)
+class _Chain:
+    """A projection laid out, before the width is chosen.
+
+    Attributes:
+        part: the projection and what is proven of it.
+        source, target: its ends.
+        windows: its tables, or None.
+        matrix: else, its sparse matrix by columns (scipy), neurons counted channels last.
+        weights: integers, in the order of the tables or the matrix; a folded exponent is in them.
+        exponent: what is left of it.
+        accumulator: the format, None where it provably changes nothing.
+    """
+
+    part: Part
+    source: Population
+    target: Population
+    windows: Windows | None
+    matrix: Any
+    weights: Array
+    exponent: int
+    accumulator: IntegerFormat | None
+
+    @classmethod
+    def of(cls, network: Network, part: Part) -> _Chain | None:
+        """The layout; None for what only numpy computes."""
+        projection = part.projection
+        source, target = network[projection.source], network[projection.target]
+        accumulator = projection.accumulator
+        if accumulator is not None and part.scaled.interval.fits(accumulator):
+            accumulator = None
+        if accumulator is not None and accumulator.overflow is Overflow.RAISE:
+            return None
+        if not fits_int32(source):
+            return None
+        windows = windows_of(projection.synapses, source.shape, target.shape)
+        matrix: Any = None
+        if windows is None and (matrix := _matrix(projection, source, target)) is None:
+            return None
+        weights = matrix.data if windows is None else windows.weights
+        if weights.size > LARGEST_OFFSET:
+            return None
+        weights, exponent = _folded(weights, projection.exponent)
+        return cls(part, source, target, windows, matrix, weights, exponent, accumulator)
+
+    @property
+    def scaled(self) -> bool:
+        """Whether the sum is shifted or formatted before it counts."""
+        return self.exponent != 0 or self.accumulator is not None
+
+    @property
+    def least_width(self) -> int:
+        """Bits of the narrowest currents that its weights can be added to."""
+        largest = int(np.abs(self.weights).max(initial=0))
+        if largest <= INT16_LARGEST:
+            return 16
+        return 32 if self.windows is None and largest <= INT32_LARGEST else 64
+
+    def plan(self, width: int, *, alone: bool) -> MapPlan:
+        """The kernel's record and tables for currents of `width` bits; `alone` when nothing else adds to them."""
+        if self.windows is None:
+            kind, dtype = UNROLLED, np.dtype(f"int{width}")
+            arrays = {
+                "first": self.matrix.indptr.astype(np.int64),
+                "targets": self.matrix.indices.astype(np.int32),
+                "weights": padded(self.weights, dtype),
+            }
+        else:
+            kind, dtype = WINDOWS, np.dtype(np.int64 if width == 64 else np.int16)
+            arrays = {**_window_arrays(self.windows), "weights": padded(self.weights, dtype)}
+        fields: dict[str, int] = {
+            "kind": kind,
+            "valued": is_valued(self.source),
+            "size": self.source.size,
+            "channels": 0 if self.windows is None else self.windows.channels,
+            "width": 0 if self.windows is None else self.windows.width,
+            "windows_y": 0 if self.windows is None else len(self.windows.vertical.spans),
+            "windows_x": 0 if self.windows is None else len(self.windows.horizontal.spans),
+            "pooled": self.windows is not None and self.windows.pool is not None,
+            "single": self.windows is not None and self.windows.single,
+            "chunk": INT16_LARGEST // max(1, int(np.abs(self.weights).max(initial=0))) or 1,
+            "dense_above": -1,
+            "scaled": self.scaled,
+            "exponent": self.exponent,
+            **_format_fields(self.accumulator),
+        }
+        plane = spread = 0
+        if self.windows is not None and width < 64 and not fields["valued"]:
+            if width == 32 and alone:
+                fields |= plan_narrow(self.windows, self.weights)
+            dense = plan_dense(self.windows, self.weights, width)
+            if dense is not None:
+                fields |= dense.fields
+                arrays["dense"] = dense.weights
+                plane, spread = dense.plane, dense.bytes
+        record = compiled.Map(**fields, **{name: address(array) for name, array in arrays.items()})
+        events = 0 if self.windows is None else _longest_window(self.windows)
+        census = (fields["windows_y"] + 1) * (fields["windows_x"] + 1)
+        return MapPlan(self.source, self.part.projection.delay, record, arrays, events, census, plane, spread)
+
+
+def _matrix(projection: Projection, source: Population, target: Population) -> Any:
+    if int(projection.fan_out(source.shape).sum()) > LARGEST_UNROLLED:
+        return None
+    columns = projection.matrix(source.shape).tocsc()[:, channels_last(source.shape)]
+    matrix = columns.tocsr()[channels_last(target.shape)].tocsc()
+    matrix.sum_duplicates()
+    return matrix
+
+
+def _folded(weights: Array, exponent: int) -> tuple[Array, int]:
+    """Weights with a power of two multiplied in, where that loses no bit, and what is left of the exponent."""
+    exponent = min(max(exponent, -_LARGEST_SHIFT), _LARGEST_SHIFT)  # beyond, 64-bit sums are 0 or -1 already
+    if exponent < 0 and not np.any(weights & ((1 << -exponent) - 1)):
+        return weights >> -exponent, 0
+    largest = int(np.abs(weights).max(initial=0))
+    if exponent > 0 and largest << exponent <= INT32_LARGEST:
+        return weights << exponent, 0
+    return weights, exponent
+
+
+def _window_arrays(windows: Windows) -> dict[str, Array]:
+    arrays: dict[str, Array] = {
+        "rows": windows.vertical.spans,
+        "columns": windows.horizontal.spans,
+        "y_first": windows.vertical.first,
+        "x_first": windows.horizontal.first,
+        "y_runs": windows.vertical.runs,
+        "x_runs": windows.horizontal.runs,
+        "bit_weight": windows.bit_weight,
+    }
+    return arrays if windows.bit_current is None else {**arrays, "bit_current": windows.bit_current}
+
+
+def _longest_window(windows: Windows) -> int:
+    """Neurons of the largest window."""
+    rows = windows.vertical.spans
+    return int((rows[:, 1] - rows[:, 0]).max()) * len(windows.bit_weight)
+
+
+def _format_fields(form: IntegerFormat | None) -> dict[str, int]:
+    if form is None:
+        return {"format": EXACT}
+    return {
+        "format": WRAP if form.overflow is Overflow.WRAP else SATURATE,
+        "low": form.minimum,
+        "high": form.maximum,
+        "mask": (1 << form.bits) - 1,
+        "sign": 1 << (form.bits - 1) if form.signed else 0,
+    }

@@ -1,0 +1,147 @@
+"""Neuron models that state their step as data: any of them runs on the kernels as it steps by itself."""
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+from unittest.mock import patch
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nmdeploy.emulator import compiled, compiled_run
+from nmdeploy.emulator.reference import emulate_reference
+from nmdeploy.emulator.result import Recording
+from nmdeploy.emulator.run import emulate
+from nmdeploy.network import Network, Population, Projection
+from nmdeploy.neurons import IF, NeuronModel, Scan, fill
+from nmdeploy.synapses import Dense, Reshape
+from quantize import IntegerFormat, Overflow
+
+SETS = compiled.sets()
+pytestmark = pytest.mark.skipif(not SETS, reason="the kernels were not compiled")
+EVERYTHING = Recording(spikes=("*",), potentials=("*",), counts=("*",))
+SHAPE = (3, 2, 3)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Described(NeuronModel):
+    """A model of a third party that is what its `Scan` says: the equation of `Scan`'s docstring, in numpy."""
+
+    kind: ClassVar[str] = "test.Described"
+    what: Any
+    v_init: Any = 0
+
+    def initial_state(self, shape, dtype):
+        return {"v": fill(self.v_init, shape, dtype), "silent": np.zeros(shape, np.int64)}
+
+    def scan(self, largest_current):
+        return self.what
+
+    def step(self, state, current):
+        what, free = self.what, state["silent"] == 0
+        v = np.where(free, state["v"] + current * 2**what.shift + what.bias, state["v"])
+        v = v if what.wrap is None else what.wrap.apply(v)
+        v = v if what.low is None else np.maximum(v, what.low)
+        v = v if what.high is None else np.minimum(v, what.high)
+        fired = np.zeros(v.shape, bool) if what.above is None else (v > what.above) & free
+        state["v"] = np.where(fired, 0, v) if what.subtract is None else v - fired * what.subtract
+        state["silent"] = np.where(fired, what.refractory, np.maximum(state["silent"] - 1, 0))
+        return fired.astype(np.uint8)
+
+
+@st.composite
+def scans(draw):
+    largest = draw(st.sampled_from((9, 1000, 2**33)))
+
+    def parameter(low, high):
+        """One number, one for each channel, or one for each neuron."""
+        rng = np.random.Generator(np.random.PCG64(draw(st.integers(0, 2**32 - 1))))
+        return rng.integers(low, high + 1, draw(st.sampled_from(((), (3, 1, 1), SHAPE))))
+
+    def maybe(low, high):
+        return draw(st.sampled_from((None, True))) and parameter(low, high)
+
+    bits = largest.bit_length() + draw(st.integers(2, 5))
+    wrap = IntegerFormat(bits, signed=draw(st.booleans()), overflow=Overflow.WRAP)
+    scan = Scan(
+        shift=draw(st.sampled_from((0, 0, 3, 31, 32))),
+        bias=parameter(-largest, largest),
+        wrap=draw(st.sampled_from((None, wrap))),
+        low=maybe(-4 * largest, 0),
+        high=maybe(0, 4 * largest),
+        above=maybe(-largest, 3 * largest),
+        subtract=maybe(-largest, 3 * largest),
+        refractory=draw(st.sampled_from((0, 0, 1, 3))),
+    )
+    return Described(scan, parameter(-2 * largest, 2 * largest))
+
+
+def network_of(neuron, largest=60, seed=0):
+    weight = np.random.Generator(np.random.PCG64(seed)).integers(-largest, largest + 1, (18, 7))
+    populations = (Population("in", (7,)), Population("out", SHAPE, neuron))
+    return Network("scan", populations, (Projection("in", "out", (Dense(weight), Reshape(SHAPE))),))
+
+
+def assert_equals_reference(network, spikes):
+    found = emulate(network, spikes, record=EVERYTHING, engine="compiled")
+    expected = emulate_reference(network, spikes, record=EVERYTHING)
+    for field in ("spikes", "potentials", "counts", "final_potentials"):
+        for name, values in getattr(expected, field).items():
+            np.testing.assert_array_equal(getattr(found, field)[name], values, err_msg=f"{field} of {name}")
+
+
+@pytest.mark.parametrize("kernels", SETS, ids=lambda kernels: kernels.name)
+def test_whatever_is_described_runs_as_described(kernels):
+    @settings(max_examples=120)
+    @given(scans(), st.sampled_from((1, 60, 9000, 2**33)), st.integers(0, 2**32 - 1))
+    def check(neuron, largest, seed):
+        spikes = np.random.Generator(np.random.PCG64(seed)).random((9, 2, 7)) < 0.4
+        assert_equals_reference(network_of(neuron, largest, seed), spikes.astype(np.uint8))
+
+    with patch.object(compiled, "sets", lambda: (kernels,)):
+        check()
+
+
+def fused(network, spikes):
+    """Whether kernels compute the neurons of the network's last population."""
+    seen = []
+    original = compiled_run.plan_stages
+    with patch.object(compiled_run, "plan_stages", lambda *a: seen.append(original(*a)) or seen[-1]):
+        assert_equals_reference(network, spikes)
+    return seen[0][-1].fused
+
+
+SPIKES = np.ones((5, 1, 7), np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("scan", "expected"),
+    [
+        (Scan(above=5), True),
+        (Scan(shift=32, low=-9, high=9, above=5), False),  # kernels shift by at most 31
+        (None, False),
+    ],
+)
+def test_only_what_kernels_can_compute_is_left_to_them(scan, expected):
+    class Own(Described):
+        def scan(self, largest_current):
+            return scan
+
+    assert fused(network_of(Own(scan or Scan(above=5))), SPIKES) is expected
+
+
+def test_potentials_that_64_bits_may_not_hold_keep_their_own_step():
+    class Modest(Described):
+        """Says that its bias is huge, which no run here lasts long enough to show."""
+
+        def scan(self, largest_current):
+            return Scan(above=5, bias=self.what.bias, subtract=2**61)
+
+    assert not fused(network_of(Modest(Scan(above=2**62, bias=2**58, subtract=2**61))), SPIKES)
+
+
+def test_formats_wider_than_the_potentials_type_do_not_clip():
+    # Potentials fit 32 bits; the format's upper end does not.
+    form = IntegerFormat(40, signed=False, overflow=Overflow.SATURATE)
+    assert fused(network_of(IF(100, potential=form)), SPIKES)
