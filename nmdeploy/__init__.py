@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from nmdeploy.ann.from_torch import from_torch
     from nmdeploy.bundle import load, save
+    from nmdeploy.convert.calibrate import calibrate
     from nmdeploy.convert.integers import to_integers
     from nmdeploy.convert.spiking import to_spiking
     from nmdeploy.deployment import deploy
@@ -26,6 +27,7 @@ __version__ = version("nmdeploy")
 logging.getLogger(__name__).addHandler(logging.NullHandler())
 
 _HOMES = {
+    "calibrate": "nmdeploy.convert.calibrate",
     "chip": "nmdeploy.registry",
     "deploy": "nmdeploy.deployment",
     "emulate": "nmdeploy.emulator.run",
@@ -41,6 +43,7 @@ _HOMES = {
 
 __all__ = [
     "__version__",
+    "calibrate",
     "chip",
     "deploy",
     "emulate",

@@ -26,17 +26,20 @@ from nmdeploy.coding import (
     Decision,
     DeterministicRate,
     Encoder,
-    MembranePotential,
-    ReadOut,
-    SpikeCount,
 )
+from nmdeploy.convert.calibrate import calibrate
+from nmdeploy.convert.calibrate.ceilings import bounded_rates
+from nmdeploy.convert.checks import check_choice
 from nmdeploy.convert.integers import to_integers
+from nmdeploy.convert.resets import AUTO, chosen_reset, with_reset
 from nmdeploy.convert.spiking import to_spiking
+from nmdeploy.cost import FIGURE as COST
+from nmdeploy.cost import modelled_cost
 from nmdeploy.data import Samples
 from nmdeploy.deployment import Deployment, deploy
 from nmdeploy.emulator.result import ALL, Recording
 from nmdeploy.errors import DataError, UsageError
-from nmdeploy.inference import Inference, infer
+from nmdeploy.inference import Inference, default_readout, infer
 from nmdeploy.network import Network
 from nmdeploy.progress import Progress
 from nmdeploy.report.activity import FIGURE as ACTIVITY
@@ -56,6 +59,10 @@ VECTORS = 2
 
 _PREFIX = "recipe."
 
+RATE, RATE_CALIBRATED = "rate", "rate-calibrated"
+METHODS = (RATE, RATE_CALIBRATED)
+"""The conversions, by the names that users give."""
+
 
 def silent(_title: str) -> AbstractContextManager[Progress]:
     """A `Stage` that shows nothing."""
@@ -67,19 +74,27 @@ class Recipe(Record):
     """How a network is converted; stored with the bundle.
 
     Attributes:
+        method: `rate`: activations become spike rates, scaled by `normalization`;
+            `rate-calibrated`: then fitted, layer by layer, to what the chip makes of them.
         steps: input steps of one inference.
         normalization: `percentile`, `max`, `model` or `fixed` (see `to_spiking`).
         percentile: for `percentile`.
         factor: for `fixed`.
         input: `spikes` (binary, evenly spaced) or `current` (graded values).
         low, high: range of the network's real inputs.
-        readout: `count` or `potential`.
-        reset: of the ideal neurons, `subtract` or `zero`; a chip may know only one of them.
-        v_init_fraction: initial membrane potential as a share of the threshold.
+        readout: `count`, `potential`, or `auto`: `count` for the method `rate`, the better one on
+            the calibration samples for `rate-calibrated`.
+        reset: of the ideal neurons: `subtract`, `zero`, or `auto` for the best one that the
+            chip can do.
+        v_init_fraction: initial membrane potential as a share of the threshold;
+            `rate-calibrated` finds it by itself.
         scale: how integer scales are found.
+        per_channel: whether each output channel has its own scale; None: where that costs
+            the chip nothing.
         seed: of everything random.
     """
 
+    method: str = RATE
     steps: int = 64
     normalization: str = "percentile"
     percentile: float = 99.9
@@ -87,10 +102,11 @@ class Recipe(Record):
     input: str = "spikes"
     low: float = 0.0
     high: float = 1.0
-    readout: str = "count"
-    reset: str = "subtract"
+    readout: str = AUTO
+    reset: str = AUTO
     v_init_fraction: float = 0.0
     scale: str = ScaleMethod.MAX.value
+    per_channel: bool | None = None
     seed: int = 0
 
     @property
@@ -98,11 +114,6 @@ class Recipe(Record):
         """The encoder that the input population expects."""
         kind = DeterministicRate if self.input == "spikes" else ConstantCurrent
         return kind(low=self.low, high=self.high)
-
-    @property
-    def decision(self) -> ReadOut:
-        """The read-out of the output population."""
-        return SpikeCount() if self.readout == "count" else MembranePotential()
 
     def provenance(self) -> dict[str, str]:
         """The recipe and the versions it ran with, as text."""
@@ -147,35 +158,84 @@ def build(graph: AnnGraph, calibration: NDArray[Any], chip: Choice, recipe: Reci
     Raises:
         NmdeployError: whatever a stage finds wrong; `FitError` when the chip is too small.
     """
+    check_choice("recipe", recipe.method, METHODS)
     with stage("converting") as progress:
-        spiking = to_spiking(
-            graph,
-            calibration,
-            normalization=recipe.normalization,
-            percentile=recipe.percentile,
-            factor=recipe.factor,
-            input=recipe.input,
-            input_range=(recipe.low, recipe.high),
-            readout=recipe.readout,
-            reset=recipe.reset,
-            v_init_fraction=recipe.v_init_fraction,
-            progress=progress,
-        )
+        spiking = _converted(graph, calibration, chip, recipe, progress)
+    if recipe.method == RATE_CALIBRATED:
+        with stage(f"calibrating for {chip.chip.title}") as progress:
+            spiking = _calibrated(graph, spiking, calibration, chip, recipe, progress)
     integers, deployment = place(spiking, chip, recipe, stage)
     return Stages(graph, spiking, integers, deployment)
 
 
-def place(spiking: Network, chip: Choice, recipe: Recipe, stage: Stage = silent) -> tuple[Network, Deployment]:
-    """Quantize a float spiking network for a chip, lower it and give it cores."""
+def _converted(graph: AnnGraph, samples: NDArray[Any], chip: Choice, recipe: Recipe, progress: Progress) -> Network:
+    """The float spiking network before any calibration; where that chooses the read-out, it starts from potentials."""
+    calibrated = recipe.method == RATE_CALIBRATED
+    if calibrated and recipe.v_init_fraction:
+        hint = "leave it out, or take the recipe 'rate'"
+        message = "the recipe finds initial potentials by itself"
+        raise UsageError(message, where=recipe.method, found=f"v_init_fraction={recipe.v_init_fraction}", hint=hint)
+    chosen = "potential" if calibrated else "count"
+    return to_spiking(
+        graph,
+        samples,
+        normalization=recipe.normalization,
+        percentile=recipe.percentile,
+        factor=recipe.factor,
+        input=recipe.input,
+        input_range=(recipe.low, recipe.high),
+        readout=chosen if recipe.readout == AUTO else recipe.readout,
+        reset=chosen_reset(recipe.reset, chip),
+        v_init_fraction=recipe.v_init_fraction,
+        progress=progress,
+    )
+
+
+def _calibrated(
+    graph: AnnGraph, spiking: Network, samples: NDArray[Any], chip: Choice, recipe: Recipe, progress: Progress
+) -> Network:
+    return calibrate(
+        spiking,
+        samples,
+        chip,
+        steps=recipe.steps,
+        encoder=recipe.encoder,
+        ceilings=bounded_rates(graph, spiking),
+        choose_readout=recipe.readout == AUTO,
+        quantize=lambda network: _integers(network, chip, recipe),
+        seed=recipe.seed,
+        progress=progress,
+    ).network
+
+
+def _integers(network: Network, chip: Choice, recipe: Recipe) -> Network:
+    return to_integers(
+        network,
+        chip.precision,
+        method=ScaleMethod(recipe.scale),
+        percentile=recipe.percentile,
+        per_channel=recipe.per_channel,
+    )
+
+
+def place(
+    spiking: Network, chip: Choice, recipe: Recipe, stage: Stage = silent, *, chips: int | None = 1
+) -> tuple[Network, Deployment]:
+    """Quantize a float spiking network for a chip (or `chips` of them), lower it and give it cores.
+
+    Neurons first get the recipe's reset; with `auto` that is the one this chip does best.
+    """
+    fitting = with_reset(spiking, recipe.reset, chip)
     with stage(f"mapping to {chip.chip.title}"):
-        integers = to_integers(spiking, chip.precision, method=ScaleMethod(recipe.scale), percentile=recipe.percentile)
+        integers = _integers(fitting, chip, recipe)
         deployment = deploy(
             integers,
             chip,
+            chips=chips,
             encoder=recipe.encoder,
-            readout=recipe.decision,
+            readout=default_readout(spiking),
             steps=recipe.steps,
-            provenance=recipe.provenance(),
+            provenance={**recipe.provenance(), "reset": chosen_reset(recipe.reset, chip)},
             source=spiking,
         )
     return integers, deployment
@@ -192,7 +252,7 @@ def measure(stages: Stages, samples: Samples, recipe: Recipe, stage: Stage = sil
         on: what the samples are, in words.
 
     Returns:
-        The deployment with accuracies, activity and test vectors.
+        The deployment with accuracies, activity, the cost where its target knows one, and test vectors.
 
     Raises:
         DataError: without labels, or without samples.
@@ -212,7 +272,7 @@ def measure(stages: Stages, samples: Samples, recipe: Recipe, stage: Stage = sil
                 network,
                 samples.x,
                 encoder=recipe.encoder,
-                readout=recipe.decision,
+                readout=stages.deployment.readout,
                 steps=recipe.steps,
                 record=Recording(counts=(ALL,)),
                 progress=progress,
@@ -224,6 +284,10 @@ def measure(stages: Stages, samples: Samples, recipe: Recipe, stage: Stage = sil
     ]
     activity = Activity.of(runs["chip"].result, stages.deployment.network)
     figures = {**accuracy_figures(accuracies), ACTIVITY: activity.figure()}
+    with stage("modelling the cost"):
+        cost = modelled_cost(stages.deployment, samples.x)
+    if cost is not None:
+        figures[COST] = cost.figure()
     return with_vectors(stages.deployment.with_(figures=figures), samples.x[:VECTORS])
 
 

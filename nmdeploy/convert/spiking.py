@@ -162,7 +162,7 @@ class _Plan:
             yield Population(self.names[layer.node], layer.shape, self._neuron(layer), rate_scale=self.unit(layer.node))
 
     def _neuron(self, layer: PreActivation) -> NeuronModel:
-        bias = _compact(layer.bias / self.unit(layer.node))
+        bias = compact_bias(layer.bias / self.unit(layer.node))
         if layer.node not in self.scales:
             return Integrator(bias)
         reset: Literal["subtract", "zero"] = "subtract" if self.options.reset == "subtract" else "zero"
@@ -182,7 +182,7 @@ class _Plan:
                 advice = "; read out potentials instead (readout='potential')" if node == self.graph.output else ""
                 yield f"{self.names[node]}: {scale.remark}{advice}"
         for layer in self.layers:
-            if np.size(_compact(layer.bias)) > layer.shape[0]:
+            if np.size(compact_bias(layer.bias)) > layer.shape[0]:
                 yield f"{self.names[layer.node]}: its bias differs from place to place, because of zero padding"
             yield from (_joined(self.names[layer.node], term) for term in layer.terms if len(term.layers) > 1)
         last = self.graph[self.graph.output].operation
@@ -201,7 +201,7 @@ def _scaled(synapse: Synapse, factor: float) -> Synapse:
     return synapse if synapse.weight is None else synapse.with_weight((synapse.weight * factor).astype(np.float32))
 
 
-def _compact(bias: Array) -> float | Array:
+def compact_bias(bias: Array) -> float | Array:
     """0.0 for no bias, else float32 per channel `(C, 1, 1)` where places agree, else per neuron."""
     if not bias.any():
         return 0.0

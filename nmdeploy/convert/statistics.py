@@ -36,7 +36,7 @@ class Distribution:
         """The smallest value that at least `percent` % of the counted values do not exceed.
 
         Rounded up within `RESOLUTION`, never above the largest value; 100 gives the
-        largest value exactly.
+        largest value exactly. Values below the smallest normal float32 (1.2e-38) may count as 0.
         """
         total = int(self._counts.sum())
         rank = max(1, math.ceil(percent * total / 100 - 1e-9))

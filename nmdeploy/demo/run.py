@@ -11,7 +11,7 @@ from nmdeploy.demo.digits import load_digits
 from nmdeploy.demo.model import seeded_cnn, train
 from nmdeploy.deployment import Deployment
 from nmdeploy.errors import DataError
-from nmdeploy.pipeline import Recipe, Stage, build, measure, silent
+from nmdeploy.pipeline import RATE_CALIBRATED, Recipe, Stage, build, measure, silent
 from nmdeploy.target import Choice
 
 if TYPE_CHECKING:
@@ -24,14 +24,9 @@ IMAGES_SEEN = 24_000
 """Images that training looks at in all: some seconds, whatever the data."""
 
 
-def demo_recipe(steps: int = 64, seed: int = 0) -> Recipe:
-    """Max normalization and a start at half the threshold.
-
-    Chips that reset to zero lose the overshoot of every spike; a high threshold and a
-    head start lose less of it (initial potential: Bu et al., AAAI 2022,
-    arXiv:2202.01440).
-    """
-    return Recipe(steps=steps, normalization="max", v_init_fraction=0.5, seed=seed)
+def demo_recipe(steps: int = 16, seed: int = 0) -> Recipe:
+    """Calibration with the chip in the loop, which makes few steps enough."""
+    return Recipe(method=RATE_CALIBRATED, steps=steps, seed=seed)
 
 
 def run_demo(data: Path | None, chip: Choice, recipe: Recipe, stage: Stage = silent) -> Deployment:

@@ -59,7 +59,7 @@ def test_the_network_grows_with_the_image(side):
 
 def test_the_demo_writes_a_bundle_and_a_report_that_agree(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    assert run(["demo", "--steps", "32"]) == 0
+    assert run(["demo"]) == 0
     printed = capsys.readouterr().out
     assert printed.startswith((tmp_path / "demo.txt").read_text()[:200])
     deployment = load(tmp_path / "demo.nmd")
@@ -67,10 +67,12 @@ def test_the_demo_writes_a_bundle_and_a_report_that_agree(tmp_path, monkeypatch,
     assert list(found) == ["ANN", "float SNN", "integer SNN", "chip"]
     assert all(accuracy.samples == 359 for accuracy in found.values())
     assert found["ANN"].value > 0.95
-    assert found["chip"].value > 0.9
+    assert found["chip"].value > 0.97
     assert replay(deployment).passed
     assert f"{found['chip'].correct}" in printed
-    assert "LOI101" in printed
+    assert "neurons have reset to zero: the only one of loihi1/chip" in printed
+    assert "calibrated for loihi1/chip and 16 steps on 200 samples" in printed
+    assert "never spikes" not in printed  # the output's potential is read
 
 
 def test_the_demo_on_a_users_images(tmp_path, monkeypatch, rng, capsys):
