@@ -18,7 +18,7 @@ from nmdeploy.backend import DEFAULT_SETTINGS, Backend, RunSettings
 from nmdeploy.errors import UsageError, one_line
 from nmdeploy.network import Network
 from nmdeploy.neurons import NeuronModel
-from quantize import IntegerFormat, Rounding
+from quantize import Format, IntegerFormat, Rounding
 
 if TYPE_CHECKING:
     from nmdeploy.conformance import ConformanceReport
@@ -128,21 +128,27 @@ class Precision:
         bias: format of the bias, in weight units; None when the chip has no bias.
         per_channel: whether each output channel may have its own scale (that is,
             whether thresholds may differ between the neurons of a population).
+        per_channel_costs: whether such scales take resources of their own, so that they
+            are used only when asked for.
         rounding: how scaled weights become integers.
         resets: the resets the chip's neuron can do, best first.
         graded_input: largest value of one input spike; 1 for binary inputs.
         step_sum: largest magnitude of the sum a neuron receives in one step, in weight
             units; scales are widened until it is proven. None when there is no limit.
+        subtraction_in_sum: whether a reset by subtraction arrives as one more input of a
+            step, so that the threshold counts in `step_sum`.
     """
 
     weights: IntegerFormat
-    threshold: IntegerFormat
+    threshold: Format
     bias: IntegerFormat | None
     per_channel: bool = False
+    per_channel_costs: bool = False
     rounding: Rounding = Rounding.HALF_EVEN
     resets: tuple[str, ...] = ("subtract", "zero")
     graded_input: int = 1
     step_sum: int | None = None
+    subtraction_in_sum: bool = False
 
 
 @dataclass(frozen=True)
@@ -252,7 +258,8 @@ class Target(ABC):
 
         Args:
             deployment: what ran.
-            result: its run, recorded with `counts=("*",)`.
+            result: its run, recorded with `counts=("*",)`; with `spikes=("*",)` too, every
+                step is known and ranges are narrower.
 
         Returns:
             The cost; None when nothing is known of the family's.
@@ -269,6 +276,11 @@ class Choice:
     profile: str
 
     @property
+    def name(self) -> str:
+        """Chip and profile (`loihi1/subtract`)."""
+        return f"{self.chip.name}/{self.profile}"
+
+    @property
     def precision(self) -> Precision:
-        """The integer formats of the chosen chip."""
+        """The integer formats of the chosen chip under the chosen profile."""
         return self.target.precision(self.chip, self.profile)

@@ -14,7 +14,7 @@ from nmdeploy.cli.options import existing_file, new_file
 @click.command("demo")
 @click.option("--data", type=existing_file, help="Images as .npz (such as mnist.npz) instead of scikit-learn's digits.")
 @click.option("--target", default="loihi1", show_default=True, help="Chip, as in `nmdeploy targets`.")
-@click.option("--steps", default=64, show_default=True, type=click.IntRange(1), help="Input steps of one inference.")
+@click.option("--steps", default=16, show_default=True, type=click.IntRange(1), help="Input steps of one inference.")
 @click.option("--seed", default=0, show_default=True, help="Seeds weights, order and subsets.")
 @click.option("--out", "-o", default="demo.nmd", show_default=True, type=new_file, help="Bundle to write.")
 def demo_command(data: Path | None, target: str, steps: int, seed: int, out: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
 
 import click
@@ -16,7 +17,7 @@ LIBRARIES = (
     ("torch", "torch", "import from PyTorch"),
     ("scikit-learn", "demo", "the demonstration's data"),
     ("matplotlib", "plot", "nothing yet; plots come later"),
-    ("lava-nc", "loihi", "tests against Lava itself (Python 3.10 only)"),
+    ("lava-nc", "loihi", "running Loihi bundles on Lava in this interpreter (Python 3.10 only)"),
     ("onnx", "onnx", "nothing yet; import from ONNX comes later"),
     ("nir", "nir", "nothing yet; import from NIR comes later"),
     ("sinabs", "dynapcnn", "nothing yet; DYNAP-CNN and Speck come later"),
@@ -32,9 +33,20 @@ def installed(distribution: str) -> str | None:
         return None
 
 
+def _places() -> Iterator[tuple[str, ...]]:
+    """A row for each backend of each target."""
+    from nmdeploy.registry import targets
+
+    for family, target in targets().items():
+        for name, backend in target.backends().items():
+            there = backend.availability()
+            yield family, name, "yes" if there.ready else "no", there.found, there.hint or "-"
+
+
 @click.command("doctor")
 def doctor_command() -> None:
     """Tell what is installed, what is missing and what to type."""
+    from nmdeploy.emulator import compiled
     from nmdeploy.registry import broken_targets, targets
     from nmdeploy.report.summary import table
 
@@ -49,4 +61,6 @@ def doctor_command() -> None:
     say("\ntargets: " + (", ".join(targets()) or "none"))
     for name, reason in broken_targets().items():
         say(f"target {name} cannot be loaded: {reason}")
-    say("boards: none detected (this release runs on the emulator only)")
+    say(f"compiled kernels: {compiled.description()}")
+    say("\nwhere bundles can run: on the emulator, and")
+    say(table(("chips", "on", "ready", "what there is", "what to do"), list(_places())))

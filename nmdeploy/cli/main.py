@@ -16,9 +16,11 @@ from nmdeploy.errors import NmdeployError
 COMMANDS = {
     "convert": ("nmdeploy.cli.convert", "convert_command"),
     "map": ("nmdeploy.cli.place", "map_command"),
+    "emit": ("nmdeploy.cli.emit", "emit_command"),
     "run": ("nmdeploy.cli.run", "run_command"),
     "test": ("nmdeploy.cli.run", "test_command"),
     "report": ("nmdeploy.cli.report", "report_command"),
+    "bench": ("nmdeploy.cli.bench", "bench_command"),
     "targets": ("nmdeploy.cli.targets", "targets_command"),
     "conformance": ("nmdeploy.cli.targets", "conformance_command"),
     "demo": ("nmdeploy.cli.demo", "demo_command"),

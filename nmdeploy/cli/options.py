@@ -8,7 +8,8 @@ from typing import Any, TypeVar
 
 import click
 
-from nmdeploy.pipeline import Recipe
+from nmdeploy.convert.resets import AUTO
+from nmdeploy.pipeline import METHODS, Recipe
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -21,6 +22,14 @@ _DEFAULTS = Recipe()
 def recipe_options(command: Command) -> Command:
     """Add the options that make up a `Recipe`."""
     options = (
+        click.option(
+            "--recipe",
+            "method",
+            default=_DEFAULTS.method,
+            show_default=True,
+            type=click.Choice(METHODS),
+            help="rate: activations become spike rates; rate-calibrated: fitted to what the chip makes of them.",
+        ),
         click.option(
             "--steps", default=_DEFAULTS.steps, show_default=True, type=click.IntRange(1), help="Input steps."
         ),
@@ -46,15 +55,16 @@ def recipe_options(command: Command) -> Command:
             "--readout",
             default=_DEFAULTS.readout,
             show_default=True,
-            type=click.Choice(["count", "potential"]),
-            help="Spike counts, or membrane potentials of a last layer that does not spike.",
+            type=click.Choice([AUTO, "count", "potential"]),
+            help="Spike counts, or membrane potentials of a last layer that does not spike; auto: counts, "
+            "or with rate-calibrated the better one.",
         ),
         click.option(
             "--reset",
             default=_DEFAULTS.reset,
             show_default=True,
-            type=click.Choice(["subtract", "zero"]),
-            help="Reset of the ideal neurons; a chip may know only one of them.",
+            type=click.Choice([AUTO, "subtract", "zero"]),
+            help="Reset of the neurons; auto: the best one that the chip can do.",
         ),
         click.option(
             "--v-init",
@@ -69,6 +79,12 @@ def recipe_options(command: Command) -> Command:
             show_default=True,
             type=click.Choice(["max", "percentile", "mse", "power-of-two"]),
             help="How integer scales are found.",
+        ),
+        click.option(
+            "--per-channel/--per-layer",
+            "per_channel",
+            default=None,
+            help="Integer scales for each output channel, or for each layer; default: what the chip does best.",
         ),
         click.option("--seed", default=_DEFAULTS.seed, show_default=True, help="Seed of everything random."),
     )

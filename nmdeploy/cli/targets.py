@@ -19,11 +19,11 @@ def targets_command(figures: bool) -> None:
 
     known = targets()
     rows = [
-        (f"{target.name}:{chip.name}", chip.title, chip.soma)
+        (f"{target.name}:{chip.name}", chip.title, ", ".join(target.profiles(chip)), chip.soma)
         for target in known.values()
         for chip in target.chips().values()
     ]
-    say(table(("name", "chip", "neuron"), rows) if rows else "no targets are installed")
+    say(table(("name", "chip", "profiles", "neuron"), rows) if rows else "no targets are installed")
     if figures:
         for target in known.values():
             for chip in target.chips().values():

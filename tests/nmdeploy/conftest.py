@@ -5,6 +5,7 @@ import pytest
 
 from nmdeploy.bundle import make_vectors
 from nmdeploy.coding import DeterministicRate, SpikeCount
+from nmdeploy.cost import Cost, CostItem, Range, exactly
 from nmdeploy.deployment import CoreLoad, Deployment, Placement
 from nmdeploy.emulator.result import Recording
 from nmdeploy.emulator.run import emulate
@@ -12,7 +13,7 @@ from nmdeploy.network import Network, Population, Projection
 from nmdeploy.neurons import IF
 from nmdeploy.report import Accuracy, Activity, accuracy_figures
 from nmdeploy.synapses import Conv2d, Dense, Reshape, SumPool2d
-from nmdeploy.target import Profile, Severity, Violation
+from nmdeploy.target import Profile, Severity, Status, Violation
 from quantize import IntegerFormat, Overflow
 
 STEPS = 8
@@ -56,13 +57,38 @@ def make_placement() -> Placement:
     )
 
 
+def make_cost() -> Cost:
+    return Cost(
+        "toy1",
+        "emulated (numpy engine)",
+        samples=5,
+        steps=10,
+        items=(
+            CostItem(
+                "synaptic operations in->conv",
+                Range(900.4, 928.8),
+                Range(900.4e-12, 928.8e-12),
+                Range(1.8e-6, 1.86e-6),
+                "Toys 2020, table 1",
+                Status.PRE_SILICON,
+            ),
+            CostItem("barriers", exactly(10), None, exactly(2.5e-6), "Toys 2020, table 1", Status.PAPER),
+            CostItem("spikes between chips", exactly(42.6)),
+            CostItem("static power", None, Range(3e-9, 4e-9), None, "Toys 2021", Status.ESTIMATE),
+        ),
+        energy=Range(3.9004e-9, 4.9288e-9),
+        time=Range(3e-6, 4e-6),
+        assumptions=("Toys are never wound up.",),
+    )
+
+
 @pytest.fixture(scope="session")
 def deployment() -> Deployment:
     """A deployment to a chip that no target has, with vectors and figures."""
     network = make_network()
     images = np.random.Generator(np.random.PCG64(8)).random((5, 1, 6, 6))
     spikes = {"in": DeterministicRate().encode(images, STEPS)}
-    run = emulate(network, spikes, record=Recording(counts=("*",)))
+    run = emulate(network, spikes, record=Recording(counts=("*",)), engine="numpy")
     stages = [
         Accuracy("chip", 190, 200, ties=3, steps=STEPS, on="test images"),
         Accuracy("ANN", 196, 200, kind="measured", on="test images"),
@@ -77,7 +103,11 @@ def deployment() -> Deployment:
         encoder=DeterministicRate(),
         readout=SpikeCount(),
         steps=STEPS,
-        figures={**accuracy_figures(stages), "activity": Activity.of(run, network).figure()},
+        figures={
+            **accuracy_figures(stages),
+            "activity": Activity.of(run, network).figure(),
+            "cost": make_cost().figure(),
+        },
         provenance={"seed": "0", "nmdeploy": "0.1.0"},
     )
     return make_vectors(made, spikes)
