@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from nmdeploy.emulator.result import ALL, Recording
-from nmdeploy.errors import DataError
+from nmdeploy.errors import DataError, UsageError
 from nmdeploy.target import Status
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from nmdeploy.deployment import Deployment
+
+OPERATIONS = "synaptic operations"
+"""How the events of items begin that count synaptic operations."""
 
 FIGURE = "cost"
 """The name under which `Deployment.figures` holds a cost."""
@@ -194,6 +197,41 @@ def _range(stored: Any) -> Range | None:
         return None
     least, most = stored
     return Range(float(least), float(most))
+
+
+def with_coefficients(cost: Cost, operation: float, static: float = 0.0) -> Cost:
+    """A cost whose chip has no published energies, with coefficients of the user's own.
+
+    Args:
+        cost: from a target.
+        operation: joules of one synaptic operation.
+        static: watts of the whole chip, whatever happens; counted for the cost's time.
+
+    Raises:
+        DataError: for coefficients that are negative or not finite.
+        UsageError: when the chip has coefficients of its own, or static power meets no known time.
+    """
+    each, power = exactly(operation).most, exactly(static).most
+    if cost.energy is not None:
+        raise UsageError("the energies of this chip are published, and counted already", where=cost.chip)
+    if power and cost.time is None:
+        raise UsageError("static power needs the time of an inference, which is not known", where=cost.chip)
+    items = [_with_energy(item, each) for item in cost.items]
+    if cost.time is not None:
+        items.append(CostItem("static power", None, cost.time.times(power), None, _OWN, Status.USER))
+    energy = total([item.energy for item in items])
+    told = f"Coefficients given by the user: {each * 1e12:g} pJ a synaptic operation, {power * 1e3:g} mW static power."
+    return replace(cost, items=tuple(items), energy=energy, assumptions=(*cost.assumptions, told))
+
+
+_OWN = "energy given by the user"
+
+
+def _with_energy(item: CostItem, operation: float) -> CostItem:
+    if item.count is None or not item.event.startswith(OPERATIONS):
+        return item
+    source = f"{item.source}; {_OWN}" if item.source else _OWN
+    return replace(item, energy=item.count.times(operation), source=source, status=Status.USER)
 
 
 def modelled_cost(deployment: Deployment, samples: NDArray[Any], steps: int | None = None) -> Cost | None:

@@ -7,8 +7,10 @@ reals in 0..1 by division through the largest value of their type (255 for uint8
 
 from __future__ import annotations
 
+import io
 import math
 import zipfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -193,6 +195,13 @@ def read_npz(path: Path) -> dict[str, NDArray[Any]]:
             return {info.filename[:-4]: _read_member(archive, info, path) for info in members}
     except (zipfile.BadZipFile, OSError, EOFError) as error:
         raise DataError(f"not a readable .npz file ({error})", where=str(path)) from error
+
+
+def npz_bytes(arrays: Mapping[str, NDArray[Any]]) -> bytes:
+    """Arrays as the bytes of an `.npz` file, as `read_npz` reads it."""
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **arrays)  # type: ignore[arg-type]
+    return buffer.getvalue()
 
 
 def _read_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, path: Path) -> NDArray[Any]:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from nmdeploy.coding import Encoder, ReadOut
-from nmdeploy.errors import FitError
+from nmdeploy.errors import FitError, UsageError
 from nmdeploy.network import Network
 from nmdeploy.registry import chip as find_chip
 from nmdeploy.structure import Record
 from nmdeploy.synapses import Array
 from nmdeploy.target import Choice, Profile, Severity, Violation
+
+MAPPER = "mapper"
+"""The entry of `Deployment.provenance` that names a mapper other than the target's own."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -25,6 +28,7 @@ class CoreLoad(Record):
         population: whose neurons these are.
         neurons: flat (row-major) indices of the population's neurons on this core, int64.
         used: resources taken, by the name of the chip figure that limits them.
+        limits: what this very core has of them, where cores differ; else empty.
     """
 
     chip: int
@@ -32,6 +36,7 @@ class CoreLoad(Record):
     population: str
     neurons: Array
     used: Mapping[str, int]
+    limits: Mapping[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.freeze_arrays()
@@ -44,7 +49,8 @@ class Placement(Record):
     Attributes:
         chip: name of the chip.
         cores: one record for each used core.
-        limits: the per-core limit of each resource named in `CoreLoad.used`.
+        limits: the per-core limit of each resource named in `CoreLoad.used`; of the largest
+            core, where `CoreLoad.limits` tells of differences.
         off_chip: populations that take no core (inputs fed by the host).
         least_cores: number of cores that no placement of this network can go below, as far
             as the mapper could prove; None when it proves nothing.
@@ -70,6 +76,10 @@ class Placement(Record):
         """The cores that hold `population`."""
         return tuple(load for load in self.cores if load.population == population)
 
+    def limits_of(self, load: CoreLoad) -> Mapping[str, int]:
+        """What the core of `load` has of each resource."""
+        return {**self.limits, **load.limits}
+
 
 @dataclass(frozen=True, eq=False, repr=False)
 class TestVectors(Record):
@@ -77,7 +87,7 @@ class TestVectors(Record):
 
     Attributes:
         inputs: spikes by input population, `[T, N, *shape]` uint8, wider where the input's range is.
-        spikes: expected spikes by output population, `[T_total, N, *shape]` uint8.
+        spikes: expected spikes by output population, `[T_total, N, *shape]` uint8, wider likewise.
         potentials: expected membrane potential of the outputs after the last step, `[N, *shape]` int64.
     """
 
@@ -132,13 +142,16 @@ class Deployment(Record):
         return replace(self, **changes)
 
 
-def deploy(network: Network, chip: Choice | str, *, chips: int | None = 1, **extra: Any) -> Deployment:
+def deploy(
+    network: Network, chip: Choice | str, *, chips: int | None = 1, mapper: str | None = None, **extra: Any
+) -> Deployment:
     """Lower an integer network to a chip, check its rules, give it cores, and check the result.
 
     Args:
         network: integer network (`nmdeploy.to_integers`).
         chip: target, chip and profile, or their name (`"loihi1"`, `"loihi:loihi2"`, `"loihi1/subtract"`).
         chips: how many chips there are; None takes as many as are needed.
+        mapper: one of the target's other mappers (`Target.mappers`), by name; None for its own.
         extra: further fields of `Deployment` (encoder, readout, steps, provenance, ...).
 
     Returns:
@@ -146,6 +159,7 @@ def deploy(network: Network, chip: Choice | str, *, chips: int | None = 1, **ext
 
     Raises:
         FitError: with every violation, when the network does not fit.
+        UsageError: for a mapper that the target does not have.
     """
     choice = find_chip(chip) if isinstance(chip, str) else chip
     target, model = choice.target, choice.chip
@@ -153,29 +167,59 @@ def deploy(network: Network, chip: Choice | str, *, chips: int | None = 1, **ext
     found = [violation for rule in target.rules(model) for violation in rule(lowered.network, model)]
     if any(violation.severity is Severity.ERROR for violation in found):
         raise FitError(model.title, found)
-    placement = _placed(choice, lowered.network, chips)
-    remarks = (*extra.pop("remarks", ()), *lowered.remarks, *found)
-    return Deployment(lowered.network, target.name, model.name, lowered.profile, placement, remarks=remarks, **extra)
+    placement = _mapped(choice, lowered.network, chips, mapper)
+    told = _checked(choice, lowered.network, placement)
+    remarks = (*extra.pop("remarks", ()), *lowered.remarks, *found, *told)
+    deployment = Deployment(
+        lowered.network, target.name, model.name, lowered.profile, placement, remarks=remarks, **extra
+    )
+    return _named_mapper(deployment, mapper)
 
 
-def remap(deployment: Deployment, chips: int | None) -> Deployment:
-    """The same network on another number of chips.
+def remap(deployment: Deployment, chips: int | None, mapper: str | None = None) -> Deployment:
+    """The same network on another number of chips, or placed by another mapper.
 
     Args:
         deployment: what is deployed.
         chips: how many chips there are; None takes as many as are needed, and no more.
+        mapper: one of the target's other mappers, by name; None for its own.
 
     Raises:
         FitError: with every violation, when the network does not fit.
+        UsageError: for a mapper that the target does not have.
     """
     choice = find_chip(f"{deployment.target}:{deployment.chip}")
-    return deployment.with_(placement=_placed(choice, deployment.network, chips))
+    placement = _mapped(choice, deployment.network, chips, mapper)
+    before = choice.target.check(deployment.network, deployment.placement, choice.chip)
+    kept = [remark for remark in deployment.remarks if remark not in before]
+    told = _checked(choice, deployment.network, placement)
+    return _named_mapper(deployment.with_(placement=placement, remarks=(*kept, *told)), mapper)
 
 
-def _placed(choice: Choice, network: Network, chips: int | None) -> Placement:
-    """The mapper's placement, confirmed by the independent checker."""
-    placement = choice.target.map(network, choice.chip, chips)
-    broken = choice.target.check(network, placement, choice.chip)
-    if broken:
-        raise FitError(choice.chip.title, broken)
-    return placement
+def _mapped(choice: Choice, network: Network, chips: int | None, mapper: str | None) -> Placement:
+    """The placement of the target's own mapper, or of a named one."""
+    if mapper is None:
+        return choice.target.map(network, choice.chip, chips)
+    mappers = choice.target.mappers()
+    if mapper not in mappers:
+        raise UsageError(
+            "the target has no such mapper",
+            where=choice.target.name,
+            found=repr(mapper),
+            limit=", ".join(mappers) or "none but its own",
+        )
+    return mappers[mapper](network, choice.chip, chips)
+
+
+def _checked(choice: Choice, network: Network, placement: Placement) -> Sequence[Violation]:
+    """What the independent checker has to remark on a placement that it confirms."""
+    found = choice.target.check(network, placement, choice.chip)
+    if any(violation.severity is Severity.ERROR for violation in found):
+        raise FitError(choice.chip.title, found)
+    return found
+
+
+def _named_mapper(deployment: Deployment, mapper: str | None) -> Deployment:
+    """The deployment with the name of its mapper in its provenance, when it is not the target's own."""
+    told = {name: text for name, text in deployment.provenance.items() if name != MAPPER}
+    return deployment.with_(provenance=told if mapper is None else {**told, MAPPER: mapper})

@@ -41,6 +41,11 @@ class Population(Record):
         potential_scale: value of one integer unit of potential, threshold and weight
             (`value = integer * scale`); a number or an array that broadcasts to
             `shape`. 1.0 for float networks.
+        potential_offset: the integer potential that stands for 0, where a chip's neurons
+            rest elsewhere: a potential's `value = (integer - offset) * scale`. A number or
+            an array that broadcasts to `shape`.
+        readout_step: neurons from one class to the next, where a chip's read-out wants classes
+            apart; the neurons between stand for nothing.
     """
 
     name: str
@@ -50,6 +55,8 @@ class Population(Record):
     maximum: int = 1
     rate_scale: float = 1.0
     potential_scale: float | Array = 1.0
+    potential_offset: int | Array = 0
+    readout_step: int = 1
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "shape", tuple(int(size) for size in self.shape))
@@ -79,6 +86,8 @@ class Population(Record):
             found += self.neuron.faults(self.shape)
         if self.minimum > self.maximum:
             found.append(f"minimum {self.minimum} is above maximum {self.maximum}")
+        if self.readout_step < 1:
+            found.append(f"readout_step is {self.readout_step}, it must be at least 1")
         return [f"{self.name}: {fault}" for fault in found]
 
 

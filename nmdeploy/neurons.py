@@ -8,7 +8,8 @@ arithmetic once, in `targets/<chip>/neuron.py`.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -20,6 +21,8 @@ from quantize import IntegerFormat, OutOfRange, Overflow
 
 Array = NDArray[Any]
 Number = int | float | Array
+_CHIP_WIDTHS = (8, 16, 24)
+"""Widths of potentials in bits, as chips have them."""
 State = dict[str, Array]
 """State variables by name, each `[N, *shape]`; `v` is the membrane potential."""
 
@@ -56,6 +59,46 @@ class Scan:
     above: Number | None = None
     subtract: Number | None = None
     refractory: int = 0
+
+
+@dataclass(frozen=True, eq=False)
+class EventRule:
+    """How a neuron of a chip without time steps takes a single synaptic event.
+
+    One event of weight w (parameters broadcast to the population)::
+
+        v := potential format (v + w)
+        v := max(v, low)                  (where given, when `clamps_events`)
+        s := [v >= threshold]             (only when w > 0, unless `fires_on_any`)
+        v := v - s * subtract             (or v := 0 where s, when subtract is None)
+
+    so a neuron fires at most once an event. One tick of the slow clock::
+
+        v := potential format (v + leak);  v := max(v, low)
+        s := [v >= threshold], with the reset above     (only when `fires_on_tick`)
+
+    Attributes:
+        threshold: a potential that reaches it fires; None for a neuron that never fires.
+        subtract: what a spike takes off.
+        low: floor of the potential.
+        potential: format of v; its overflow rule decides what happens at the edge.
+        leak: added at every tick of the slow clock, one tick at the end of every time step; 0 everywhere for no clock.
+        clamps_events: whether the floor holds for events, not for ticks alone.
+        fires_on_any: whether an event of weight 0 or below can fire a neuron that is above its threshold.
+        fires_on_tick: whether a tick can make a neuron fire.
+        order: in which the neurons that one event reaches take it and fire, slowest axis
+            first: a permutation of the letters `c`, `y`, `x`; a population `(N,)` is N channels.
+    """
+
+    threshold: Number | None
+    subtract: Number | None
+    low: Number | None
+    potential: IntegerFormat | None
+    leak: Number = 0
+    clamps_events: bool = True
+    fires_on_any: bool = True
+    fires_on_tick: bool = False
+    order: str = "yxc"
 
 
 class NeuronModel(Record, ABC):
@@ -111,6 +154,21 @@ class NeuronModel(Record, ABC):
         """
         return None
 
+    def event_rule(self) -> EventRule | None:
+        """How the neuron takes single events, on a chip without time steps; None (the default) on all others.
+
+        A network whose neurons all have one is run event by event (`nmdeploy/emulator/events.py`);
+        `step` is then not called.
+        """
+        return None
+
+    def misreadings(self) -> Mapping[str, Mapping[str, NeuronModel]]:
+        """What others may take this model for: models by what they differ in, by kind of mistake.
+
+        The mistakes are `threshold comparison`, `reset`, `saturation` and `event order`; `nmdeploy compare` tries them.
+        """
+        return {}
+
     @property
     def largest_spike(self) -> int:
         """The largest value `step` can return for one neuron; 1 for binary spikes."""
@@ -134,7 +192,7 @@ class NeuronModel(Record, ABC):
                     found.append(f"{name} is {value}, more than 64 bits hold")
             elif not np.all(np.isfinite(value)):
                 found.append(f"{name} is not finite")
-            elif not _broadcasts(np.shape(value), shape):
+            elif not broadcasts(np.shape(value), shape):
                 found.append(f"{name} of shape {np.shape(value)} does not broadcast to {shape}")
         return found
 
@@ -143,7 +201,8 @@ def _is_real_array(value: object) -> bool:
     return isinstance(value, np.ndarray) and value.dtype.kind == "f"
 
 
-def _broadcasts(part: tuple[int, ...], whole: tuple[int, ...]) -> bool:
+def broadcasts(part: tuple[int, ...], whole: tuple[int, ...]) -> bool:
+    """Whether an array of shape `part` broadcasts to shape `whole`."""
     try:
         return np.broadcast_shapes(part, whole) == tuple(whole)
     except ValueError:
@@ -265,6 +324,26 @@ class IF(NeuronModel):
             refractory=self.refractory,
         )
 
+    def misreadings(self) -> Mapping[str, Mapping[str, NeuronModel]]:
+        other: Literal[">=", ">"] = ">" if self.fire == ">=" else ">="
+        mode: Literal["subtract", "zero"] = "zero" if self.reset == "subtract" else "subtract"
+        return {
+            "threshold comparison": {f"fires where v {other} threshold": replace(self, fire=other)},
+            "reset": {f"reset by {mode}" if mode == "subtract" else "reset to zero": replace(self, reset=mode)},
+            "saturation": {words: replace(self, potential=form) for words, form in _narrower(self.potential).items()},
+        }
+
+
+def _narrower(form: IntegerFormat | None) -> dict[str, IntegerFormat]:
+    """Formats that a chip may have for a potential, narrower than `form`, in words."""
+    widths = [bits for bits in _CHIP_WIDTHS if form is None or bits < form.bits]
+    rules = (Overflow.SATURATE, Overflow.WRAP)
+    return {
+        f"potential of {bits} bits, {rule.value}": IntegerFormat(bits, overflow=rule)
+        for bits in widths
+        for rule in rules
+    }
+
 
 def _has_rule(form: IntegerFormat | None) -> bool:
     """Whether overflow of the format is arithmetic, not an error."""
@@ -315,3 +394,8 @@ class Integrator(NeuronModel):
             return None
         low, high = _ends(self.potential)
         return Scan(bias=self.bias, wrap=_wrapping(self.potential), low=low, high=high)
+
+    def misreadings(self) -> Mapping[str, Mapping[str, NeuronModel]]:
+        return {
+            "saturation": {words: replace(self, potential=form) for words, form in _narrower(self.potential).items()}
+        }

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from nmdeploy.backend import DEFAULT_SETTINGS, Backend, RunSettings
 from nmdeploy.errors import UsageError, one_line
@@ -21,7 +21,10 @@ from nmdeploy.neurons import NeuronModel
 from quantize import Format, IntegerFormat, Rounding
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from nmdeploy.conformance import ConformanceReport
+    from nmdeploy.convert.exact.rules import ExactRules
     from nmdeploy.cost import Cost
     from nmdeploy.deployment import Deployment, Placement
     from nmdeploy.emulator.result import Result
@@ -35,6 +38,7 @@ class Status(str, Enum):
     PRE_SILICON = "pre-silicon"
     PAPER = "paper"
     ESTIMATE = "estimate"
+    USER = "user"
 
 
 @dataclass(frozen=True)
@@ -107,6 +111,18 @@ class Violation:
         return f"{self.code} {self.severity.value}: {text}"
 
 
+def warning(
+    code: str,
+    where: str,
+    message: str,
+    found: float | str | None = None,
+    limit: float | str | None = None,
+    hint: str | None = None,
+) -> Violation:
+    """A violation that does not forbid a deployment."""
+    return Violation(code, where, message, found, limit, hint, Severity.WARNING)
+
+
 Rule = Callable[[Network, Chip], Sequence[Violation]]
 """A design rule over a lowered network; its name and docstring read as the rule."""
 
@@ -116,6 +132,54 @@ Emitter = Callable[["Deployment", Path], Sequence[Path]]
 
 Reader = Callable[[Path], Network]
 """Reads a vendor's model file into a network in the chip's terms."""
+
+Quantizer = Callable[[Network, "NDArray[Any] | None"], Network]
+"""Brings a float network to a chip's integers, as `to_integers` does, by a method of the
+chip's own; the array are calibration samples `[N, *shape]` or None."""
+
+Mapper = Callable[[Network, Chip, "int | None"], "Placement"]
+"""Gives a lowered network cores: the network, the kind of chip, how many there are (None: as many as needed)."""
+
+
+class Grade(str, Enum):
+    """How much of what a chip will do is known beforehand."""
+
+    EXACT = "A"
+    """Every spike and every potential."""
+    UP_TO_ORDER = "B"
+    """Everything but what nobody has published: an order of events, of which candidates give a spread, or a policy."""
+    NOT_REPRODUCIBLE = "C"
+    """The chip itself need not do the same twice."""
+
+
+@dataclass(frozen=True)
+class Exactness:
+    """How far the emulator's word on a network holds on the chip.
+
+    Attributes:
+        grade: the class.
+        reasons: why it is not a better one, a sentence each, with what to do about it.
+    """
+
+    grade: Grade = Grade.EXACT
+    reasons: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class VendorMap:
+    """What the vendor's own mapper makes of a deployment; nothing has run.
+
+    Attributes:
+        software: name and version (`sPyNNaker 7.4.1 on a virtual board`).
+        facts: (what, how many, unit) as that mapper tells it.
+        compared: words that would be loaded, held against ours.
+        differences: where they, or core counts, differ.
+    """
+
+    software: str
+    facts: tuple[tuple[str, float, str], ...]
+    compared: int
+    differences: tuple[Violation, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -137,6 +201,7 @@ class Precision:
             units; scales are widened until it is proven. None when there is no limit.
         subtraction_in_sum: whether a reset by subtraction arrives as one more input of a
             step, so that the threshold counts in `step_sum`.
+        without_bias: what to do about a network with biases where there is no format for them.
     """
 
     weights: IntegerFormat
@@ -149,6 +214,7 @@ class Precision:
     graded_input: int = 1
     step_sum: int | None = None
     subtraction_in_sum: bool = False
+    without_bias: str = "train without biases, or give them as weights from an input that spikes at every step"
 
 
 @dataclass(frozen=True)
@@ -185,6 +251,8 @@ class Target(ABC):
 
     name: str
     """The family's name, as in `nmdeploy targets`."""
+    without: ClassVar[Mapping[str, str]] = {}
+    """Why the family has no backend of a name (`vendor`, `board`), where there is something to tell."""
 
     @abstractmethod
     def chips(self) -> Mapping[str, Chip]:
@@ -197,6 +265,10 @@ class Target(ABC):
     def profiles(self, chip: Chip) -> Sequence[str]:
         """Names of the semantics that a network can be lowered to on `chip`, the default first."""
         return ("chip",)
+
+    def inner_profile(self, profile: str) -> str:
+        """The profile for a part of a network, whose output is none of the whole network's."""
+        return profile
 
     @abstractmethod
     def precision(self, chip: Chip, profile: str) -> Precision:
@@ -229,9 +301,13 @@ class Target(ABC):
             FitError: with every violation found.
         """
 
+    def mappers(self) -> Mapping[str, Mapper]:
+        """Ways to map other than `map`, by name (`sinabs`: the cores that this software would take)."""
+        return {}
+
     @abstractmethod
     def check(self, network: Network, placement: Placement, chip: Chip) -> Sequence[Violation]:
-        """Re-walk a finished placement independently of the mapper; empty when it is sound."""
+        """Re-walk a finished placement independently of the mapper; no errors when it is sound, perhaps remarks."""
 
     def conformance(self, files: Sequence[Path], profile: str | None = None) -> ConformanceReport:
         """Replay vendor vectors through the chip's emulator; see `nmdeploy.conformance`.
@@ -252,6 +328,32 @@ class Target(ABC):
     def backends(self, settings: RunSettings = DEFAULT_SETTINGS) -> Mapping[str, Backend]:
         """Ways to run a deployment other than the emulator, by name: `vendor`, `board`."""
         return {}
+
+    def quantizers(self, chip: Chip, profile: str) -> Mapping[str, Quantizer]:
+        """Ways to bring a float network to the chip's integers other than `to_integers`, by the name of the scheme."""
+        return {}
+
+    def exact_rules(self, chip: Chip, profile: str) -> ExactRules | None:
+        """What exact mode can count on; None where the chip's neuron cannot do it."""
+        return None
+
+    def exactness(self, deployment: Deployment) -> Exactness:
+        """How far the emulation of a deployment holds on the chip."""
+        return Exactness()
+
+    def orders(self, network: Network) -> Mapping[str, Network]:
+        """The lowered network under each candidate for an order that is not published, by name, the default first."""
+        return {}
+
+    def vendor_map(self, deployment: Deployment, settings: RunSettings = DEFAULT_SETTINGS) -> VendorMap:
+        """Map with the vendor's own software, and compare what it would load.
+
+        Raises:
+            UsageError: when the vendor has none.
+            HardwareUnavailable: when it is not installed where `settings` says.
+            RunError: when it fails.
+        """
+        raise UsageError(f"target {self.name!r} has no mapper of the vendor's")
 
     def cost(self, deployment: Deployment, result: Result) -> Cost | None:
         """Time and energy of one inference, from the events counted in a run of `deployment`.

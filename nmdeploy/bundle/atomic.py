@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+from collections.abc import Mapping
 from pathlib import Path
 
 from nmdeploy.errors import BundleError
@@ -46,3 +47,21 @@ def _sync_folder(folder: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def write_files(files: Mapping[str, bytes], folder: Path) -> list[Path]:
+    """Write files, by path in `folder`, which is made where it does not exist.
+
+    Raises:
+        BundleError: when the file system refuses.
+    """
+    paths = []
+    for name, content in files.items():
+        path = folder / name
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise BundleError(f"the folder cannot be made ({error.strerror})", where=str(path.parent)) from error
+        write_replacing(path, content)
+        paths.append(path)
+    return paths

@@ -25,13 +25,14 @@ class Decoder:
 
     Args:
         arrays: the stored form of the arrays, by place.
+        older: whether an older schema is read; fields that it did not have get their defaults.
 
     Attributes:
         used: places whose arrays have been asked for.
     """
 
-    def __init__(self, arrays: Mapping[str, Array]) -> None:
-        self.arrays = arrays
+    def __init__(self, arrays: Mapping[str, Array], *, older: bool = False) -> None:
+        self.arrays, self.older = arrays, older
         self.used: set[str] = set()
 
     def decode(self, plain: Any, declared: Any, place: str) -> Any:
@@ -72,7 +73,8 @@ class Decoder:
     def _record(self, plain: dict[str, Any], declared: type[Any], place: str) -> Any:
         fields = dict(plain)
         made: Any = class_of(declared, fields.pop("kind", None), place) if declared in FAMILIES else declared
-        names = field_names(made)
+        later = defaulted(made) - fields.keys() if self.older else set()
+        names = [name for name in field_names(made) if name not in later]
         if fields.keys() != set(names):
             wrong = sorted(fields.keys() ^ set(names))
             raise BundleError(f"fields of {made.__name__} are unknown or missing", where=place, found=", ".join(wrong))
@@ -82,6 +84,13 @@ class Decoder:
             return made(**values)
         except (NmdeployError, QuantizeError, ValueError, TypeError, OverflowError) as error:
             raise BundleError(f"no valid {made.__name__}: {error}", where=place) from error
+
+
+def defaulted(record: Any) -> set[str]:
+    """The fields of a record that need not be given."""
+    missing = dataclasses.MISSING
+    given = (each for each in dataclasses.fields(record) if each.init)
+    return {each.name for each in given if each.default is not missing or each.default_factory is not missing}
 
 
 @cache

@@ -49,7 +49,7 @@ def load(path: str | os.PathLike[str]) -> Deployment:
         with opened(Path(path)) as reader:
             header, sections = reader.header(), reader.sections()
         _check_hashes(header, sections)
-        return deployment_of(sections)
+        return deployment_of(sections, older=header.schema < SCHEMA)
 
 
 def read_header(path: str | os.PathLike[str]) -> Header:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -57,6 +58,8 @@ class ReplayReport:
         compared: integers compared (neurons x steps for spikes, and the final potentials).
         mismatches: how many of them differ.
         first: the earliest difference, spikes before potentials; None when there is none.
+        counts: spikes of every output neuron in every sample of the run, `[N, *shape]`, by population.
+        remarks: what the vendor's software or a board had to report of the run.
     """
 
     origin: str
@@ -65,6 +68,8 @@ class ReplayReport:
     compared: int
     mismatches: int
     first: Difference | None
+    counts: Mapping[str, Array] = field(default_factory=dict)
+    remarks: tuple[str, ...] = ()
 
     @property
     def passed(self) -> bool:
@@ -76,7 +81,12 @@ class ReplayReport:
             f"{self.samples} samples, {self.steps} steps, {self.origin}: "
             f"{self.compared} integers compared, {self.mismatches} mismatches"
         )
-        return text if self.first is None else f"{text}\n{self.first}"
+        lines = [
+            text,
+            *([] if self.first is None else [str(self.first)]),
+            *(f"reported: {each}" for each in self.remarks),
+        ]
+        return "\n".join(lines)
 
 
 def make_vectors(deployment: Deployment, inputs: Inputs) -> Deployment:
@@ -101,6 +111,18 @@ def make_vectors(deployment: Deployment, inputs: Inputs) -> Deployment:
     return deployment.with_(vectors=vectors)
 
 
+def check_vectors(deployment: Deployment) -> TestVectors:
+    """The test vectors of a deployment.
+
+    Raises:
+        DataError: when it carries none.
+    """
+    vectors = deployment.vectors
+    if vectors is None or not vectors.spikes:
+        raise DataError("the deployment carries no test vectors", where=deployment.network.name)
+    return vectors
+
+
 def replay(deployment: Deployment, backend: Backend | None = None, progress: Progress | None = None) -> ReplayReport:
     """Run the test vectors of `deployment` anew and compare every integer.
 
@@ -113,9 +135,7 @@ def replay(deployment: Deployment, backend: Backend | None = None, progress: Pro
         DataError: when there are no vectors, or they do not fit the network.
         NmdeployError: as from `nmdeploy.emulate`, or from the backend.
     """
-    vectors = deployment.vectors
-    if vectors is None or not vectors.spikes:
-        raise DataError("the deployment carries no test vectors", where=deployment.network.name)
+    vectors = check_vectors(deployment)
     steps = max(len(spikes) for spikes in vectors.spikes.values())
     record = Recording(spikes=tuple(vectors.spikes), counts=())
     if backend is None:
@@ -135,7 +155,8 @@ def replay(deployment: Deployment, backend: Backend | None = None, progress: Pro
         if len(different):
             found.append(_difference(variable, name, different[0], expected, got, steps))
     first = min(found, key=lambda each: (each.variable != "spikes", each.step), default=None)
-    return ReplayReport(result.origin, result.samples, steps, compared, mismatches, first)
+    counts = {name: result.spikes[name].sum(axis=0, dtype=np.int64) for name in vectors.spikes}
+    return ReplayReport(result.origin, result.samples, steps, compared, mismatches, first, counts, result.remarks)
 
 
 def _difference(variable: str, name: str, index: Array, expected: Array, got: Array, steps: int) -> Difference:

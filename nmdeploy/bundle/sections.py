@@ -11,7 +11,7 @@ from typing import Any, get_type_hints
 
 import numpy as np
 
-from nmdeploy.bundle.decoding import Decoder
+from nmdeploy.bundle.decoding import Decoder, defaulted
 from nmdeploy.bundle.encoding import encode, json_bytes
 from nmdeploy.bundle.stored_array import Array
 from nmdeploy.deployment import Deployment
@@ -74,23 +74,29 @@ def sections_of(deployment: Deployment) -> dict[str, Section]:
     return sections
 
 
-def deployment_of(sections: Mapping[str, Section]) -> Deployment:
+def deployment_of(sections: Mapping[str, Section], *, older: bool = False) -> Deployment:
     """The deployment of `sections_of`.
+
+    Args:
+        sections: of a bundle.
+        older: whether it has an older schema; what that did not have gets its default.
 
     Raises:
         BundleError: naming the place of what is unknown, missing, superfluous or of a wrong type.
     """
     hints = get_type_hints(Deployment)
     names = set(field_names(Deployment))
+    if older:
+        names -= defaulted(Deployment) - sections.keys()
     if sections.keys() != names:
         raise BundleError("sections are unknown or missing", found=", ".join(sorted(sections.keys() ^ names)))
-    values = {name: _decoded(name, section, hints[name]) for name, section in sections.items()}
+    values = {name: _decoded(name, section, hints[name], older) for name, section in sections.items()}
     return Deployment(**values)
 
 
-def _decoded(name: str, section: Section, declared: Any) -> Any:
+def _decoded(name: str, section: Section, declared: Any, older: bool) -> Any:
     arrays = {f"{name}.{key}": array for key, array in section.arrays.items()}
-    decoder = Decoder(arrays)
+    decoder = Decoder(arrays, older=older)
     value = decoder.decode(_parsed(section.text, name), declared, name)
     spare = sorted(arrays.keys() - decoder.used)
     if spare:

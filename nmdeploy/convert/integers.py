@@ -9,7 +9,7 @@ before but for rounding.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -55,6 +55,7 @@ def to_integers(
     method: ScaleMethod = ScaleMethod.MAX,
     percentile: float = 99.9,
     per_channel: bool | None = None,
+    scales: Mapping[str, float] | None = None,
 ) -> Network:
     """Bring a float network to the integers of a chip.
 
@@ -75,6 +76,8 @@ def to_integers(
         per_channel: whether each channel of a population has its own scale, except where
             a projection turns channels into others after its weights; None: where the
             chip can do that at no cost.
+        scales: of populations for which one has been found already; widened only where threshold or
+            bias would not fit.
 
     Returns:
         The integer network. `potential_scale` is set; notes tell of scales that had to
@@ -97,7 +100,7 @@ def to_integers(
     if per_channel is None:
         per_channel = precision.per_channel and not precision.per_channel_costs
     with _located("method"):
-        search = _Search(precision, ScaleMethod(method), percentile, per_channel)
+        search = _Search(precision, ScaleMethod(method), percentile, per_channel, scales or {})
     populations: dict[str, Population] = {}
     arriving: dict[str, Iterator[Projection]] = {}
     notes = list(network.notes)
@@ -136,6 +139,7 @@ class _Search:
     method: ScaleMethod
     percentile: float
     per_channel: bool
+    known: Mapping[str, float]
 
     def of_weights(self, rows: Array) -> Array:
         """The scale that each row of weights asks for; 0 for one that asks for nothing."""
@@ -157,11 +161,13 @@ class _Layer:
 
     def __init__(self, network: Network, population: Population, search: _Search) -> None:
         self.population, self.search, self.precision = population, search, search.precision
-        self.neuron = _ideal(population, search.precision)
+        self.neuron = ideal_neuron(population, search.precision)
         self.incoming = [chain_weights(network, projection) for projection in network.into(population.name)]
+        known = search.known.get(population.name)
         per_channel = search.per_channel and all(weights.keep_channels for weights in self.incoming)
-        self.channels = population.shape[0] if per_channel else 1
-        self.for_weights: Array = np.max([search.of_weights(w.rows(self.channels)) for w in self.incoming], axis=0)
+        self.channels = population.shape[0] if per_channel and known is None else 1
+        asked = [search.of_weights(w.rows(self.channels)) for w in self.incoming]
+        self.for_weights: Array = np.max(asked, axis=0) if known is None else np.array([known])
         self.for_parameters = {
             name: search.of_parameter(self._rows(value), form)
             for name, value, form in _formatted(self.neuron, self.precision)
@@ -302,7 +308,7 @@ class _Layer:
         return float(np.max(np.abs(kept / real - 1)))
 
 
-def _ideal(population: Population, precision: Precision) -> IF | Integrator:
+def ideal_neuron(population: Population, precision: Precision) -> IF | Integrator:
     """The population's neuron, an ideal one, with no bias if the chip has none."""
     neuron = population.neuron
     if not isinstance(neuron, (IF, Integrator)):
@@ -317,7 +323,7 @@ def _ideal(population: Population, precision: Precision) -> IF | Integrator:
             "the chip's neurons have no bias",
             where=population.name,
             found=f"biases up to {np.max(np.abs(neuron.bias)):.3g}",
-            hint="train without biases, or give them as weights from an input that spikes at every step",
+            hint=precision.without_bias,
         )
     return neuron
 
@@ -367,7 +373,7 @@ def _check_fits(network: Network, precision: Precision) -> None:
                 _check_holds(projection.name, f"{synapse.kind} weights", synapse.weight, precision.weights)
     for population in network.populations:
         if population.neuron is not None:
-            for name, value, form in _formatted(_ideal(population, precision), precision):
+            for name, value, form in _formatted(ideal_neuron(population, precision), precision):
                 _check_holds(population.name, name, np.asarray(value), form)
 
 

@@ -13,8 +13,9 @@ from nmdeploy.backend import Availability
 from nmdeploy.deployment import Deployment
 from nmdeploy.emulator.inputs import Selection
 from nmdeploy.errors import RunError, UsageError
+from nmdeploy.vendor_python import clean_environment
 from targets.loihi.neuron import LoihiLIFSubtract
-from targets.loihi.vendor import LavaBackend, clean_environment, probe
+from targets.loihi.vendor import LavaBackend, probe
 
 HOST_VARIABLES = ("NXSDKHOST", "SLURM")
 """Environment variables by which Lava is told of a host: its address, or that SLURM assigns one."""

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nmdeploy.coverage import coverage_faults, place_of
 from nmdeploy.deployment import CoreLoad, Placement
 from nmdeploy.network import Network, Population, Projection
 from nmdeploy.target import Chip, Violation
@@ -31,44 +32,11 @@ def recheck(network: Network, placement: Placement, chip: Chip) -> list[Violatio
         placement: what the mapper made of it.
         chip: the kind of chip it was made for; the chips are numbered from 0 without gaps.
     """
-    found = [*_coverage(network, placement), *_cores(placement, chip)]
+    found = coverage_faults(network, placement, chip, "LOI")
     if found:  # what is not where it should be cannot be counted
         return found
     counted = _Recount(network, placement, chip).counts()
     return [*_declared(placement, counted, chip), *_limits(placement, counted, chip)]
-
-
-def _coverage(network: Network, placement: Placement) -> Iterator[Violation]:
-    """Every neuron lies on exactly one core, and nothing else does."""
-    names = {population.name for population in network.populations if not population.is_input}
-    for load in placement.cores:
-        if load.population not in names:
-            yield Violation("LOI030", _where(load), "the core holds no population of the network", load.population)
-    for population in network.populations:
-        loads = [load.neurons for load in placement.of(population.name)]
-        held = np.concatenate(loads) if loads else np.zeros(0, dtype=np.int64)
-        size = 0 if population.is_input else population.size
-        inside = (held >= 0) & (held < size)
-        times = np.bincount(held[inside], minlength=size)
-        missing, twice = np.flatnonzero(times == 0), np.flatnonzero(times > 1)
-        if missing.size:
-            message = f"{missing.size} neurons lie on no core"
-            yield Violation("LOI031", population.name, message, f"first: {missing[0]}")
-        if twice.size:
-            message = f"{twice.size} neurons lie on more than one core"
-            yield Violation("LOI032", population.name, message, f"first: {twice[0]}")
-        if not np.all(inside):
-            message = "neurons that the population does not have"
-            yield Violation("LOI033", population.name, message, int(held[~inside][0]), f"0..{size - 1}")
-
-
-def _cores(placement: Placement, chip: Chip) -> Iterator[Violation]:
-    """Cores exist, and chips are numbered without gaps."""
-    cores, chips = int(chip.figures["cores"].value), len({load.chip for load in placement.cores})
-    for load in placement.cores:
-        if not (0 <= load.chip < chips and 0 <= load.core < cores):
-            limit = f"0..{cores - 1} on chips 0..{chips - 1}"
-            yield Violation("LOI034", _where(load), "there is no such core", load.core, limit)
 
 
 @dataclass
@@ -201,7 +169,7 @@ def _declared(placement: Placement, counted: list[_Count], chip: Chip) -> Iterat
         for name, value in count.used().items():
             if name in chip.figures and load.used.get(name) != value:
                 message = f"declared {name.replace('_', ' ')} differ from a recount"
-                yield Violation("LOI037", _where(load), message, load.used.get(name), value)
+                yield Violation("LOI037", place_of(load), message, load.used.get(name), value)
 
 
 def _limits(placement: Placement, counted: list[_Count], chip: Chip) -> Iterator[Violation]:
@@ -212,7 +180,7 @@ def _limits(placement: Placement, counted: list[_Count], chip: Chip) -> Iterator
     for held in cores.values():
         for name, value, limit in _against(held, chip):
             if value > limit:
-                yield Violation("LOI036", _where(held[0][0]), f"too many {name.replace('_', ' ')}", value, limit)
+                yield Violation("LOI036", place_of(held[0][0]), f"too many {name.replace('_', ' ')}", value, limit)
 
 
 def _against(held: list[tuple[CoreLoad, _Count]], chip: Chip) -> Iterator[tuple[str, int, int]]:
@@ -226,7 +194,3 @@ def _against(held: list[tuple[CoreLoad, _Count]], chip: Chip) -> Iterator[tuple[
             yield name, sum(count.used()[name] for _, count in held), limit
     if "list_words" in chip.figures:
         yield "words of a synapse list", max(count.longest for _, count in held), int(chip.figures["list_words"].value)
-
-
-def _where(load: CoreLoad) -> str:
-    return f"chip {load.chip}, core {load.core}"

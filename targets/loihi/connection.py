@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from nmdeploy.latency import LATENCY
 from nmdeploy.linear_maps import Array, Pair
 from nmdeploy.network import Population, Projection
 from nmdeploy.structure import Record
 from nmdeploy.synapses import Conv2d, OneToOne, Reshape, Shape, SumPool2d, Synapse
-from targets.loihi.latency import LATENCY
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix

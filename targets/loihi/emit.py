@@ -8,24 +8,17 @@ The same deployment gives the same bytes.
 
 from __future__ import annotations
 
-import io
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-
-from nmdeploy.bundle.atomic import write_replacing
-from nmdeploy.bundle.replay import make_vectors
+from nmdeploy.bundle.atomic import write_files
+from nmdeploy.data import npz_bytes
 from nmdeploy.deployment import Deployment
+from nmdeploy.example import example_vectors
 from nmdeploy.linear_maps import Array
-from nmdeploy.network import Network
-from targets.loihi.script import Script, make_script
-
-EXAMPLE_STEPS = 20
-"""Steps of the example input of a deployment that carries no test vectors."""
-EXAMPLE_DENSITY = 0.2
-"""Share of the example's inputs that are not silent."""
+from nmdeploy.script_text import Script
+from targets.loihi.script import make_script
 
 
 def emit_lava(deployment: Deployment, folder: Path) -> Sequence[Path]:
@@ -43,7 +36,7 @@ def emit_lava(deployment: Deployment, folder: Path) -> Sequence[Path]:
         BundleError: when the file system refuses.
     """
     script = make_script(deployment.network)
-    example = packed(_example(deployment, script))
+    example = npz_bytes(_example(deployment, script))
     files = {**script_files(script), "inputs.npz": example, "README.md": _readme(deployment, script).encode()}
     return write_files(files, folder)
 
@@ -52,46 +45,14 @@ def script_files(script: Script) -> dict[str, bytes]:
     """What is needed to run a script, by path in its folder; inputs apart."""
     code = Path(__file__).parent / "lava"
     support = {f"nmdeploy_lava/{path.name}": path.read_bytes() for path in sorted(code.glob("*.py"))}
-    return {"run.py": script.text.encode(), "arrays.npz": packed(script.arrays), **support}
-
-
-def write_files(files: Mapping[str, bytes], folder: Path) -> list[Path]:
-    """Write files into `folder`, which is made where it does not exist."""
-    paths = []
-    for name, content in files.items():
-        path = folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_replacing(path, content)
-        paths.append(path)
-    return paths
-
-
-def packed(arrays: Mapping[str, Array]) -> bytes:
-    """Arrays as the bytes of an `.npz` file."""
-    buffer = io.BytesIO()
-    np.savez_compressed(buffer, **arrays)  # type: ignore[arg-type]
-    return buffer.getvalue()
+    return {"run.py": script.text.encode(), "arrays.npz": npz_bytes(script.arrays), **support}
 
 
 def _example(deployment: Deployment, script: Script) -> dict[str, Array]:
     """Input spikes and expected output spikes: the deployment's test vectors, or made here."""
-    steps = deployment.steps or EXAMPLE_STEPS
-    if deployment.vectors is None:
-        deployment = make_vectors(deployment, _random_inputs(deployment.network, steps))
-    given = deployment.vectors
-    assert given is not None  # noqa: S101  make_vectors sets them
+    given = example_vectors(deployment)
     inputs = {script.keys[name]: spikes for name, spikes in given.inputs.items()}
     return inputs | {f"{script.keys[name]}.expected": spikes for name, spikes in given.spikes.items()}
-
-
-def _random_inputs(network: Network, steps: int) -> dict[str, Array]:
-    generator = np.random.Generator(np.random.PCG64(0))
-    inputs = {}
-    for population in network.inputs:
-        values = generator.integers(population.minimum, population.maximum + 1, (steps, 1, *population.shape))
-        quiet = generator.random(values.shape) >= EXAMPLE_DENSITY
-        inputs[population.name] = np.where(quiet, np.clip(0, population.minimum, population.maximum), values)
-    return inputs
 
 
 README = """\

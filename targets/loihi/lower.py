@@ -15,12 +15,13 @@ import numpy as np
 
 from nmdeploy.bounds import population_bound
 from nmdeploy.errors import FitError, UsageError
+from nmdeploy.latency import relative_delays
 from nmdeploy.linear_maps import Array
+from nmdeploy.lowering import neuron_refusals
 from nmdeploy.network import Network, Population, Projection
 from nmdeploy.neurons import IF, Integrator, Number
-from nmdeploy.target import Chip, Lowered, Profile, Severity, Violation
+from nmdeploy.target import Chip, Lowered, Profile, Violation, warning
 from quantize import smallest_dtype
-from targets.loihi.latency import relative_delays
 from targets.loihi.neuron import ALIGNMENT, LoihiLIF, LoihiLIFSubtract
 
 BIAS_EXPONENT = 6
@@ -97,22 +98,8 @@ def _lower_ideal(network: Network, chip: Chip, profile: str) -> Lowered:
 
 def neuron_violations(population: Population) -> list[Violation]:
     """What Loihi's LIF cannot express of a population's neuron."""
-    neuron, where = population.neuron, population.name
-    if neuron is None:
-        return []
-    if isinstance(neuron, LoihiLIF):
-        message = "a neuron of Loihi's own beside ideal ones"
-        hint = "lower the ideal network as a whole, or give every population one of Loihi's neurons"
-        return [Violation("LOI116", where, message, neuron.kind, "IF, Integrator", hint)]
-    if not isinstance(neuron, (IF, Integrator)) or neuron.kind not in (IF.kind, Integrator.kind):
-        return [Violation("LOI110", where, "the neuron model cannot be lowered", neuron.kind, "IF, Integrator")]
-    found = []
-    if neuron.potential is not None:
-        message, bits = "the potential has a format of its own", f"{neuron.potential.bits} bits"
-        found.append(Violation("LOI111", where, message, bits, "none", "leave the potential's format to the chip"))
-    if isinstance(neuron, IF):
-        found += _firing_violations(neuron, where)
-    return found
+    found, neuron = neuron_refusals(population, LoihiLIF, "LOI"), population.neuron
+    return [*found, *_firing_violations(neuron, population.name)] if isinstance(neuron, IF) else found
 
 
 def _firing_violations(neuron: IF, where: str) -> list[Violation]:
@@ -194,7 +181,7 @@ def _remarks(network: Network, where: str, neuron: IF | Integrator, chip: Chip) 
         found += _horizon(network, where, neuron, chip)
     if np.any(neuron.v_init):
         message = "the initial potential is not 0; the host must write it again before every sample"
-        found.append(_warning("LOI103", where, message, int(np.max(np.abs(neuron.v_init))), 0))
+        found.append(warning("LOI103", where, message, int(np.max(np.abs(neuron.v_init))), 0))
     return found
 
 
@@ -204,7 +191,7 @@ def _overshoot(where: str, neuron: IF | Integrator) -> list[Violation]:
         return []
     message = "reset by subtraction becomes reset to zero: the overshoot is lost, accuracy may fall"
     hint = "deploy on loihi1/subtract, convert with reset='zero', or raise the threshold"
-    return [_warning("LOI101", where, message, "subtract", "zero", hint)]
+    return [warning("LOI101", where, message, "subtract", "zero", hint)]
 
 
 def _horizon(network: Network, where: str, neuron: Integrator, chip: Chip) -> list[Violation]:
@@ -216,21 +203,10 @@ def _horizon(network: Network, where: str, neuron: Integrator, chip: Chip) -> li
     room = chip.limit("threshold_mantissa") - int(np.max(np.abs(neuron.v_init)))
     message = "an integrator becomes a LIF of the largest threshold; it cannot reach it within this many steps"
     hint = "run no longer than that, or check that final potentials stay small"
-    return [_warning("LOI102", where, message, f"{max(0, room // each)} steps", None, hint)]
+    return [warning("LOI102", where, message, f"{max(0, room // each)} steps", None, hint)]
 
 
 def _slower_loop(network: Network) -> Violation:
     message = "a loop has fewer steps of delay than synapse layers: every projection is one step slower than asked"
     hint = "give the projections of the loop a delay of at least 1 each"
-    return _warning("LOI104", network.name, message, hint=hint)
-
-
-def _warning(
-    code: str,
-    where: str,
-    message: str,
-    found: float | str | None = None,
-    limit: float | str | None = None,
-    hint: str | None = None,
-) -> Violation:
-    return Violation(code, where, message, found, limit, hint, Severity.WARNING)
+    return warning("LOI104", network.name, message, hint=hint)

@@ -7,13 +7,15 @@ known to differ from Lava, `targets.loihi.rules` keeps networks out of that rang
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nmdeploy.neurons import Array, NeuronModel, Number, Scan, State, fill
+from nmdeploy.structure import field_names
 
 ALIGNMENT = 6
 """Input and threshold are shifted left by 6 bits to line up with u and v (Lava `act_shift`, `vth_shift`)."""
@@ -145,6 +147,18 @@ class LoihiLIF(NeuronModel):
 
     def scan(self, largest_current: int) -> Scan | None:
         return self._scan(largest_current, None) if type(self) is LoihiLIF else None
+
+    def misreadings(self) -> Mapping[str, Mapping[str, NeuronModel]]:
+        # In weight units: v > vth is v >= vth + 1 for the multiples of 64 that potentials of lowered networks are.
+        comparisons = {"fires at the threshold": replace(self, vth=np.maximum(np.subtract(self.vth, 1), 0))}
+        comparisons["fires one unit later"] = replace(self, vth=np.add(self.vth, 1))
+        shared = {name: getattr(self, name) for name in field_names(self) if name in field_names(LoihiLIF)}
+        resets: dict[str, NeuronModel] = {}
+        if type(self) is LoihiLIF:
+            resets["reset by subtraction"] = LoihiLIFSubtract(**shared, subtrahend=np.add(self.vth, 1))
+        if type(self) is LoihiLIFSubtract:
+            resets["reset to zero"] = LoihiLIF(**shared)
+        return {"threshold comparison": comparisons, "reset": resets}
 
     def _scan(self, largest_current: int, subtract: Number | None) -> Scan | None:
         """The step where u lasts one step and cannot wrap, and v does not leak."""

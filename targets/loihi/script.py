@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import json
-import keyword
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from string import Template
 
 import numpy as np
 
 from nmdeploy.errors import FitError
+from nmdeploy.latency import LATENCY
 from nmdeploy.linear_maps import Array
 from nmdeploy.network import Network, Population, Projection
 from nmdeploy.neurons import Number
+from nmdeploy.script_text import Identifiers, Script, indented, quoted, shapes_text, tuple_text
 from nmdeploy.target import Violation
 from quantize import Overflow
 from targets.loihi.connection import Connection, Convolution, Matrix, connection, lava_shape
-from targets.loihi.latency import LATENCY
 from targets.loihi.neuron import LoihiLIF, LoihiLIFReset, LoihiLIFSubtract
 from targets.loihi.weights import CONV_FORMAT, sign_mode_of, stored_weights
 
@@ -91,38 +89,13 @@ if __name__ == "__main__":
 ''')
 
 
-@dataclass(frozen=True)
-class Script:
-    """A generated script.
-
-    Attributes:
-        text: the Python source.
-        arrays: the parameters that it loads, by name.
-        keys: for each population, its name in the script: a Python identifier.
-    """
-
-    text: str
-    arrays: Mapping[str, Array]
-    keys: Mapping[str, str]
-
-
 @dataclass
 class _Writer:
     """A script while it is written: arrays and the names in use."""
 
     arrays: dict[str, Array] = field(default_factory=dict)
-    taken: set[str] = field(default_factory=lambda: set(LOCAL_NAMES))
+    names: Identifiers = field(default_factory=lambda: Identifiers(LOCAL_NAMES))
     used: set[str] = field(default_factory=set)
-
-    def identifier(self, name: str) -> str:
-        """A new Python identifier as much like `name` as can be."""
-        plain = re.sub(r"\W", "_", name, flags=re.ASCII)
-        plain = f"_{plain}" if not plain.isidentifier() or keyword.iskeyword(plain) else plain
-        chosen, number = plain, 2
-        while chosen in self.taken:
-            chosen, number = f"{plain}_{number}", number + 1
-        self.taken.add(chosen)
-        return chosen
 
     def call(self, variable: str, process: str, **arguments: object) -> list[str]:
         """A Process made from keyword arguments, one a line; arrays go to the file."""
@@ -149,23 +122,23 @@ def make_script(network: Network) -> Script:
     if found:
         raise FitError("Lava", found)
     writer = _Writer()
-    keys = {population.name: writer.identifier(population.name) for population in network.populations}
+    keys = {population.name: writer.names.new(population.name) for population in network.populations}
     neurons = [line for each in network.populations if each.neuron for line in _neuron(writer, keys, each)]
     wiring: list[str] = []
     for projection, made in zip(network.projections, connections, strict=True):
         wiring += [*_connection(writer, keys, network, projection, made), ""]
     named = [keys[each.name] for each in network.populations if each.neuron]
     text = TEMPLATE.substitute(
-        title=_quoted(network.name),
+        title=quoted(network.name),
         imports="\n".join(_imports(writer.used)),
-        neurons=_indented(neurons),
-        connections=_indented(wiring),
+        neurons=indented(neurons),
+        connections=indented(wiring),
         returned=", ".join(f'"{name}": {name}' for name in named),
-        input_shapes=_shapes(keys, network.inputs),
-        neuron_shapes=_shapes(keys, [each for each in network.populations if each.neuron]),
+        input_shapes=shapes_text(keys, network.inputs),
+        neuron_shapes=shapes_text(keys, [each for each in network.populations if each.neuron]),
         silence=max(each.delay for each in network.projections),
         latency=network.latency(),
-        outputs=_tuple([keys[name] for name in network.outputs if not network[name].is_input]),
+        outputs=tuple_text([keys[name] for name in network.outputs if not network[name].is_input]),
     )
     return Script(text, writer.arrays, keys)
 
@@ -202,7 +175,7 @@ def _connection_violations(projection: Projection, made: Connection) -> list[Vio
 def _neuron(writer: _Writer, keys: Mapping[str, str], population: Population) -> list[str]:
     neuron, key = population.neuron, keys[population.name]
     assert isinstance(neuron, LoihiLIF)  # noqa: S101  _neuron_violations
-    arguments: dict[str, object] = {"shape": _tuple(lava_shape(population.shape))}
+    arguments: dict[str, object] = {"shape": tuple_text(lava_shape(population.shape))}
     for name in ("vth", "du", "dv"):
         arguments[name] = _parameter(getattr(neuron, name), population)
     if np.any(neuron.bias_mant):
@@ -211,7 +184,7 @@ def _neuron(writer: _Writer, keys: Mapping[str, str], population: Population) ->
     for name, value in (("u", neuron.u_init), ("v", neuron.v_init)):
         if np.any(value):
             arguments[name] = _parameter(value, population)
-    comment, process = f"# {_quoted(population.name)}: {population.size} neurons", "LIF"
+    comment, process = f"# {quoted(population.name)}: {population.size} neurons", "LIF"
     if isinstance(neuron, LoihiLIFReset):
         process = "LIFReset"
         arguments |= {"reset_interval": neuron.interval, "reset_offset": neuron.offset % neuron.interval}
@@ -232,17 +205,17 @@ def _connection(
     writer: _Writer, keys: Mapping[str, str], network: Network, projection: Projection, made: Connection
 ) -> list[str]:
     source, target = network[projection.source], network[projection.target]
-    comment = f"# {_quoted(source.name)} to {_quoted(target.name)}"
+    comment = f"# {quoted(source.name)} to {quoted(target.name)}"
     if isinstance(made, Matrix) and not made.weights.nnz:
         return [f"{comment}: all weights are 0, there is nothing to connect"]
-    variable = writer.identifier(f"{keys[source.name]}_to_{keys[target.name]}")
+    variable = writer.names.new(f"{keys[source.name]}_to_{keys[target.name]}")
     if isinstance(made, Convolution):
         lines, flat = _convolution(writer, variable, made, _message_bits(source)), False
     else:
         lines, flat = _matrix(writer, variable, made, _message_bits(source)), True
     sender = f'inputs["{keys[source.name]}"]' if source.is_input else f"{keys[source.name]}.s_out"
     flattened = ".flatten()" if flat and len(source.shape) == 3 else ""
-    shaped = f".reshape({_tuple(lava_shape(target.shape))})" if flat and len(target.shape) == 3 else ""
+    shaped = f".reshape({tuple_text(lava_shape(target.shape))})" if flat and len(target.shape) == 3 else ""
     lines += [
         f"{sender}{flattened}.connect({variable}.s_in)",
         f"{variable}.a_out{shaped}.connect({keys[target.name]}.a_in)",
@@ -261,10 +234,10 @@ def _convolution(writer: _Writer, variable: str, made: Convolution, message_bits
         variable,
         "Conv",
         weight=made.weight,
-        input_shape=_tuple(made.input_shape),
-        stride=_tuple(made.stride),
-        padding=_tuple(made.padding),
-        dilation=_tuple(made.dilation),
+        input_shape=tuple_text(made.input_shape),
+        stride=tuple_text(made.stride),
+        padding=tuple_text(made.padding),
+        dilation=tuple_text(made.dilation),
         groups=made.groups,
         num_message_bits=message_bits,
     )
@@ -283,7 +256,7 @@ def _matrix(writer: _Writer, variable: str, made: Matrix, message_bits: int) -> 
     writer.used.add("csr_matrix")
     parts: dict[str, Array] = {"data": matrix.data.astype(np.int16), "indices": matrix.indices, "indptr": matrix.indptr}
     writer.arrays.update({f"{variable}.{name}": part for name, part in parts.items()})
-    entries, shape = f"{variable}_entries", _tuple(matrix.shape)
+    entries, shape = f"{variable}_entries", tuple_text(matrix.shape)
     where = ", ".join(f'arrays["{variable}.{name}"]' for name in ("indices", "indptr"))
     lines = [f"{entries} = {where}"]
     lines += [f'{variable}_weights = csr_matrix((arrays["{variable}.data"], *{entries}), shape={shape})']
@@ -301,23 +274,3 @@ def _imports(used: set[str]) -> list[str]:
     for name in sorted(used):
         names.setdefault(IMPORTS[name], []).append(name)
     return [f"from {module} import {', '.join(names[module])}" for module in sorted(names)]
-
-
-def _quoted(name: str) -> str:
-    """A name in double quotes, of one line, that can stand in a comment or a string."""
-    return json.dumps(name)
-
-
-def _tuple(values: Sequence[object]) -> str:
-    shown = [json.dumps(value) if isinstance(value, str) else str(value) for value in values]
-    return f"({shown[0]},)" if len(shown) == 1 else f"({', '.join(shown)})"
-
-
-def _shapes(keys: Mapping[str, str], populations: Sequence[Population]) -> str:
-    """A dictionary of shapes, an entry a line."""
-    lines = [f'        "{keys[each.name]}": {_tuple(each.shape)},\n' for each in populations]
-    return "{\n" + "".join(lines) + "    }"
-
-
-def _indented(lines: Sequence[str]) -> str:
-    return "\n".join(f"    {line}" if line else "" for line in lines).rstrip()

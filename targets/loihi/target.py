@@ -9,15 +9,20 @@ from typing import TYPE_CHECKING
 from nmdeploy.backend import DEFAULT_SETTINGS, Backend, RunSettings
 from nmdeploy.neurons import NeuronModel
 from nmdeploy.target import Chip, Emitter, Lowered, Precision, Reader, Rule, Target, Violation
-from quantize import IntegerFormat
+from quantize import IntegerFormat, MantissaExponentFormat
 from targets.loihi.chips import subtrahend_format
 
 if TYPE_CHECKING:
     from nmdeploy.conformance import ConformanceReport
+    from nmdeploy.convert.exact.rules import ExactRules
     from nmdeploy.cost import Cost
     from nmdeploy.deployment import Deployment, Placement
     from nmdeploy.emulator.result import Result
     from nmdeploy.network import Network
+
+
+CONTROL_EXPONENT_BITS = 3
+"""Weight exponents of clock synapses: 0..7 (Davies 2018; beyond, the sum of a step has too few bits anyway)."""
 
 
 class LoihiTarget(Target):
@@ -62,6 +67,18 @@ class LoihiTarget(Target):
             graded_input=min(chip.limit("spike_payload"), 255),
             step_sum=chip.limit("step_sum"),
             subtraction_in_sum=by_synapse,
+        )
+
+    def exact_rules(self, chip: Chip, profile: str = "chip") -> ExactRules:
+        """Clock synapses of 7 bits (stored doubled) times 2^0..2^7; potentials of 24 bits, 64 a weight unit."""
+        from nmdeploy.convert.exact.rules import SignedPotential
+
+        return SignedPotential(
+            weights=IntegerFormat(chip.limit("weight_bits")),
+            control=MantissaExponentFormat(chip.limit("weight_bits") - 1, CONTROL_EXPONENT_BITS),
+            step_sum=chip.limit("step_sum"),
+            read_out=chip.limit("threshold_mantissa"),
+            lowest=-chip.limit("threshold_mantissa"),
         )
 
     def lower(self, network: Network, chip: Chip, profile: str = "chip") -> Lowered:

@@ -2,29 +2,27 @@
 
 from __future__ import annotations
 
-import json
-import os
 import re
 import sys
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-import numpy as np
-
 from nmdeploy.backend import Availability, Backend, RunSettings
+from nmdeploy.bundle.atomic import write_files
 from nmdeploy.child_process import run_child
-from nmdeploy.data import read_npz
+from nmdeploy.data import npz_bytes, read_npz
 from nmdeploy.deployment import Deployment
-from nmdeploy.emulator.inputs import Inputs, Selection, Stimulus, check_inputs, select, spike_type
-from nmdeploy.emulator.reference import per_sample, synaptic_operations
+from nmdeploy.emulator.inputs import Inputs, Selection, Stimulus, check_inputs, select
 from nmdeploy.emulator.result import DEFAULT_RECORDING, Recording, Result
 from nmdeploy.errors import HardwareUnavailable, RunError, UsageError
 from nmdeploy.linear_maps import Array
-from nmdeploy.network import Network
 from nmdeploy.progress import Progress
-from targets.loihi.emit import packed, script_files, write_files
-from targets.loihi.script import Script, make_script
+from nmdeploy.recorded_run import make_result
+from nmdeploy.script_text import Script
+from nmdeploy.vendor_python import ask, clean_environment
+from targets.loihi.emit import script_files
+from targets.loihi.script import make_script
 
 PROBE = """\
 import importlib.metadata, importlib.util, json, platform
@@ -36,7 +34,6 @@ board = lava is not None and importlib.util.find_spec("lava.utils.loihi2_profile
 print(json.dumps({"lava": lava, "python": platform.python_version(), "board": board}))
 """
 """Asks an interpreter for Lava and for its extension to boards (`lava.utils.loihi.is_installed` looks for the same)."""
-PROBE_LIMIT_S = 60.0
 RECORDABLE = ("u", "v")
 """State variables that Lava's LIF has."""
 
@@ -111,7 +108,7 @@ class LavaBackend(Backend):
         with tempfile.TemporaryDirectory(prefix="nmdeploy-lava-") as scratch:
             folder = Path(scratch)
             given = {script.keys[name]: spikes for name, spikes in stimulus.spikes.items()}
-            write_files({**script_files(script), "inputs.npz": packed(given)}, folder)
+            write_files({**script_files(script), "inputs.npz": npz_bytes(given)}, folder)
             variables = [f"{script.keys[name]}.{variable}" for name, variable in selected.potentials.values()]
             command = [str(self.python), "run.py", "--out", "result.npz", "--steps", str(stimulus.steps)]
             command += ["--device", self.device, "--end-with-stdin"]
@@ -136,65 +133,7 @@ def probe(python: Path, environment: Mapping[str, str] | None = None) -> dict[st
     Raises:
         RunError: when it cannot be run.
     """
-    if not python.is_file():
-        raise RunError("there is no such Python", where=str(python))
-    text = run_child(
-        [str(python), "-c", PROBE],
-        what=f"{python}",
-        folder=Path(tempfile.gettempdir()),
-        limit_s=PROBE_LIMIT_S,
-        environment=environment,
-    )
-    try:
-        answer = json.loads(text.splitlines()[-1])
-        return {key: answer[key] for key in ("lava", "python", "board")}
-    except (ValueError, LookupError, TypeError) as error:
-        raise RunError("is no Python", where=str(python), found=text[:200]) from error
-
-
-def clean_environment(settings: RunSettings) -> dict[str, str]:
-    """This process's environment; another interpreter does not get this one's module paths."""
-    dropped = ("PYTHONPATH", "PYTHONHOME") if settings.python is not None else ()
-    return {name: value for name, value in os.environ.items() if name not in dropped}
-
-
-def make_result(
-    network: Network, stimulus: Stimulus, selected: Selection, recorded: Mapping[str, Array], origin: str
-) -> Result:
-    """A run as the emulator would return it.
-
-    Args:
-        network: what ran.
-        stimulus: its input.
-        selected: what was asked for.
-        recorded: `name.spikes`, `name.u`, `name.v` as `[steps, N, *shape]`, `name.final_v` as `[N, *shape]`;
-            sums are made of the populations whose spikes are there.
-        origin: what ran it.
-    """
-    steps, samples = stimulus.steps, stimulus.samples
-    spikes = {}
-    for population in network.populations:
-        if population.is_input:
-            given = stimulus.spikes[population.name][:steps]
-            spikes[population.name] = np.zeros((steps, samples, *population.shape), spike_type(population))
-            spikes[population.name][: len(given)] = given
-        elif f"{population.name}.spikes" in recorded:
-            spikes[population.name] = recorded[f"{population.name}.spikes"]
-    potentials = {
-        key: recorded[f"{name}.{variable}"][list(selected.steps)].astype(np.int64)
-        for key, (name, variable) in selected.potentials.items()
-    }
-    complete = len(spikes) == len(network.populations)
-    sums = {name: values.sum(axis=0, dtype=np.int64) for name, values in spikes.items()}
-    finals = {name: f"{name}.final_v" for name in network.outputs if not network[name].is_input}
-    return Result(
-        spikes={name: spikes[name][list(selected.steps)] for name in selected.spikes},
-        potentials=potentials,
-        counts={name: sums[name] for name in selected.counts},
-        final_potentials={name: recorded[key].astype(np.int64) for name, key in finals.items()},
-        total_spikes={name: per_sample(values) for name, values in sums.items()},
-        synaptic_operations=synaptic_operations(network, spikes, steps) if complete else {},
-        steps=steps,
-        samples=samples,
-        origin=origin,
-    )
+    answer = ask(python, PROBE, environment)
+    if not {"lava", "python", "board"} <= set(answer):
+        raise RunError("is no Python", where=str(python), found=str(answer)[:200])
+    return {key: answer[key] for key in ("lava", "python", "board")}

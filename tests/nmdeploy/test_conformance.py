@@ -30,6 +30,28 @@ def test_differences_are_counted_and_the_first_is_kept():
     assert str(first) == "f.npz net: v differs first at step 1, neuron (1, 0): expected 6, got 60"
 
 
+def test_values_without_a_step_are_counted_apart():
+    report = ConformanceReport("chip", "exact")
+    report.compare_values("f.json", "net", "table", np.arange(6).reshape(2, 3), np.arange(6).reshape(2, 3))
+    assert (report.values, report.neuron_steps, report.passed) == (6, 0, True)
+    report.compare_values("f.json", "net", "table", np.array([1, 2, 3]), np.array([1, 5, 4]))
+    assert (report.values, report.mismatches, report.passed) == (9, 2, False)
+    assert str(report.first[0]) == "f.json net: table differs first at index (1,): expected 2, got 5"
+
+
+def test_values_of_another_number_are_all_mismatches():
+    report = ConformanceReport("chip", "exact")
+    report.compare_values("f.json", "a", "table", np.array([1, 2, 3]), np.array([1, 2]))
+    report.compare_values("f.json", "b", "table", np.array([1]), None)
+    report.compare_values("f.json", "c", "table", np.zeros(0), np.array([4, 5]))
+    assert (report.values, report.mismatches) == (4, 3 + 1 + 1)
+    assert [str(m).split(": ", 1)[1] for m in report.first] == [
+        "number of table differs first at index (): expected 3, got 2",
+        "number of table differs first at index (): expected 1, got 0",
+        "number of table differs first at index (): expected 0, got 2",
+    ]
+
+
 def test_other_shapes_are_no_mismatch_but_an_error():
     report = ConformanceReport("chip", "chip/exact")
     with pytest.raises(UsageError, match="net: v: shapes differ"):

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nmdeploy import cost as module
-from nmdeploy.cost import Cost, CostItem, Range, cost_in, exactly, modelled_cost, total
-from nmdeploy.errors import DataError
+from nmdeploy.cost import Cost, CostItem, Range, cost_in, exactly, modelled_cost, total, with_coefficients
+from nmdeploy.errors import DataError, UsageError
 from nmdeploy.target import Status
 
 
@@ -151,3 +151,50 @@ def test_no_target_and_no_samples_have_no_cost(deployment, monkeypatch):
     assert modelled_cost(deployment, IMAGES) is None
     monkeypatch.setattr("nmdeploy.registry.targets", lambda: {"toy": Recorded()})
     assert modelled_cost(deployment, IMAGES[:0]) is None
+
+
+UNPRICED = Cost(
+    "toy2",
+    "emulated",
+    1,
+    1,
+    (
+        CostItem("synaptic operations in->a", Range(10, 20), None, exactly(1e-6), "Toys 2022", Status.PAPER),
+        CostItem("synaptic operations a->b", exactly(5)),
+        CostItem("packets", exactly(7)),
+    ),
+    None,
+    Range(1e-3, 2e-3),
+    ("Nothing is published.",),
+)
+
+
+def test_coefficients_of_the_user_go_to_synaptic_operations():
+    priced = with_coefficients(UNPRICED, 2e-12, 1e-6)
+    first, second, packets, static = priced.items
+    assert (first.energy, first.time) == (Range(20e-12, 40e-12), exactly(1e-6))
+    assert (first.source, first.status) == ("Toys 2022; energy given by the user", Status.USER)
+    assert (second.energy, second.source) == (exactly(1e-11), "energy given by the user")
+    assert packets == UNPRICED.items[2]
+    assert (static.event, static.count, static.energy) == ("static power", None, Range(1e-9, 2e-9))
+    assert priced.energy == total([first.energy, second.energy, static.energy])
+    assert priced.assumptions[-1].endswith("2 pJ a synaptic operation, 0.001 mW static power.")
+    assert cost_in({"cost": priced.figure()}) == priced
+
+
+def test_without_a_time_there_is_no_static_energy():
+    timeless = replace(UNPRICED, time=None)
+    assert len(with_coefficients(timeless, 2e-12).items) == 3
+    with pytest.raises(UsageError, match="static power needs the time"):
+        with_coefficients(timeless, 2e-12, 1e-6)
+
+
+def test_published_energies_are_not_replaced():
+    with pytest.raises(UsageError, match="published, and counted already"):
+        with_coefficients(cost(), 2e-12)
+
+
+@pytest.mark.parametrize("coefficients", [(-1.0, 0.0), (math.nan, 0.0), (1e-12, math.inf), (1e-12, -1.0)])
+def test_coefficients_are_finite_and_not_negative(coefficients):
+    with pytest.raises(DataError, match="a least and a most"):
+        with_coefficients(UNPRICED, *coefficients)

@@ -146,3 +146,56 @@ def test_repr_shows_shapes_instead_of_numbers(deployment):
     assert "inputs={'in': uint8[8,5,1,6,6]}" in text
     assert "neurons=int64[20]" in text
     assert "\n" not in text
+
+
+class Mapping(Toy):
+    """The toy with a mapper of another name, whose placement alone gets a remark of the checker."""
+
+    def __init__(self, placement, other):
+        super().__init__(placement)
+        self.other = other
+
+    def mappers(self):
+        return {"other": lambda network, chip, chips: self.other}
+
+    def check(self, network, placement, chip):
+        return [remark("TOY048")] if placement is self.other else []
+
+
+@pytest.fixture
+def mapping(placement, monkeypatch):
+    toy = Mapping(placement, dataclasses.replace(placement, least_cores=1))
+    monkeypatch.setattr("nmdeploy.deployment.find_chip", lambda name: toy.choice)
+    return toy
+
+
+def codes(deployment):
+    return [each.code for each in deployment.remarks]
+
+
+def test_another_mapper_is_named_in_the_provenance_and_its_remarks_are_kept(network, mapping):
+    made = deploy(network, mapping.choice, mapper="other", provenance={"seed": "0"})
+    assert made.placement is mapping.other
+    assert (codes(made), made.provenance) == (["TOY100", "TOY048"], {"seed": "0", "mapper": "other"})
+
+
+def test_mapping_again_replaces_the_mapper_and_its_remarks(network, mapping):
+    first = deploy(network, mapping.choice)
+    other = remap(first, 1, "other")
+    assert (codes(first), first.provenance) == (["TOY100"], {})
+    assert (codes(other), other.provenance) == (["TOY100", "TOY048"], {"mapper": "other"})
+    assert remap(other, 1, "other") == other
+    assert remap(other, 1) == first
+
+
+def test_a_mapper_that_there_is_not(network, placement, mapping):
+    with pytest.raises(UsageError, match=r"no such mapper \(found 'best', limit other"):
+        deploy(network, mapping.choice, mapper="best")
+    with pytest.raises(UsageError, match="limit none but its own"):
+        deploy(network, Toy(placement).choice, mapper="sinabs")
+
+
+def test_limits_of_cores_that_differ():
+    small = CoreLoad(0, 1, "conv", np.arange(3), {"neurons": 3}, {"neurons": 4})
+    placement = Placement("toy1", (CoreLoad(0, 0, "conv", np.arange(3), {"neurons": 3}), small), {"neurons": 8})
+    assert [placement.limits_of(load) for load in placement.cores] == [{"neurons": 8}, {"neurons": 4}]

@@ -59,6 +59,7 @@ def test_a_population_knows_its_size_and_spikes():
         (Population("p", (2, 3)), "p: shape (2, 3) is neither (C, H, W) nor (N,) with sizes above 0"),
         (Population("p", (0,)), "p: shape (0,) is neither (C, H, W) nor (N,) with sizes above 0"),
         (single("p", minimum=2), "p: minimum 2 is above maximum 1"),
+        (single("p", readout_step=0), "p: readout_step is 0, it must be at least 1"),
         (single("p", IF(0)), "p: threshold is 0, it must be above 0"),
     ],
 )

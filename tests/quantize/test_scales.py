@@ -85,7 +85,13 @@ def test_mse_is_the_best_of_its_grid(values, form):
     scale = find_scale(values, form, ScaleMethod.MSE)
     errors = [squared_error(values / widest, fraction, form) for fraction in MSE_FRACTIONS]
     best = int(np.argmin(errors))  # the first: of equals the largest scale
-    assert scale == MSE_FRACTIONS[best] * widest
+    # No scale is below the smallest normal number, also where a part of the widest would be.
+    assert scale == max(MSE_FRACTIONS[best] * widest, float(np.finfo(np.float64).tiny))
+
+
+def test_mse_keeps_to_normal_numbers():
+    tiny = float(np.finfo(np.float64).tiny)
+    assert find_scale(np.array([-3.50190923e-308]), IntegerFormat(2), ScaleMethod.MSE) == tiny
 
 
 def test_the_documented_grid():

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from numpy.typing import NDArray
 
 from nmdeploy.emulator.result import Recording, Result
-from nmdeploy.network import Network, Population
+from nmdeploy.network import Network
+from nmdeploy.subnetwork import behind_known, upstream
+from nmdeploy.synapses import Shape
 from nmdeploy.target import Choice
 
 Spikes = Mapping[str, NDArray[Any]]
@@ -40,7 +42,8 @@ class ChipLoop:
 
     def lowered(self, network: Network) -> Network:
         """A float network in the chip's terms."""
-        return self.chip.target.lower(self.quantize(network), self.chip.chip, self.chip.profile).network
+        profile = self.chip.target.inner_profile(self.chip.profile)
+        return self.chip.target.lower(self.quantize(network), self.chip.chip, profile).network
 
     def layer(self, network: Network, name: str, known: Spikes) -> Network:
         """Population `name` in the chip's terms, fed by inputs in place of the populations whose spikes are known.
@@ -52,35 +55,11 @@ class ChipLoop:
 
     def run(self, layer: Network, known: Spikes, samples: int | None = None, spikes: bool = False) -> Result:
         """Run a layer on the first `samples` of the known spikes; its counts are kept, its spikes when asked for."""
-        inputs = {population.name: known[population.name][:, :samples] for population in layer.inputs}
+        inputs = {each.name: arranged(known[each.name][:, :samples], 2, each.shape) for each in layer.inputs}
         record = Recording(spikes=layer.outputs if spikes else (), counts=layer.outputs)
         return self.engine(layer, inputs, steps=self.steps, record=record)
 
 
-def upstream(network: Network, name: str) -> Network:
-    """Population `name` with everything it depends on, as a network of its own."""
-    return behind_known(network, name, {})
-
-
-def behind_known(network: Network, name: str, known: Spikes) -> Network:
-    """Population `name` with what it depends on; populations whose spikes are known become inputs."""
-    needed, waiting = {name}, [name]
-    while waiting:
-        reached = waiting.pop()
-        if reached in known and reached != name:
-            continue
-        sources = {projection.source for projection in network.into(reached)} - needed
-        needed |= sources
-        waiting += sorted(sources)
-    populations = tuple(
-        _as_input(each) if each.name in known else each for each in network.populations if each.name in needed
-    )
-    computed = {each.name for each in populations if not each.is_input}
-    projections = tuple(each for each in network.projections if each.target in computed)
-    return replace(network, populations=populations, projections=projections, outputs=(name,), notes=())
-
-
-def _as_input(population: Population) -> Population:
-    if population.is_input:
-        return population
-    return Population(population.name, population.shape, minimum=0, maximum=population.spike_range[1])
+def arranged(values: NDArray[Any], leading: int, shape: Shape) -> NDArray[Any]:
+    """Values of a population, behind some leading axes, in the shape that a float or a lowered network has for it."""
+    return values.reshape(*values.shape[:leading], *shape)

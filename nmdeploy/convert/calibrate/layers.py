@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nmdeploy.convert.calibrate.chip_loop import ChipLoop
+from nmdeploy.convert.calibrate.chip_loop import ChipLoop, arranged
 from nmdeploy.convert.calibrate.fit import LEAST_OBSERVATIONS, Fit, fit_rates
 from nmdeploy.convert.calibrate.forward import passed_on, scaled_biases, with_neuron
 from nmdeploy.convert.calibrate.refit import refitted
@@ -112,12 +112,13 @@ class LayerByLayer:
     def _rates(self, name: str, samples: int) -> NDArray[np.float32]:
         """Spikes per input step of a layer."""
         layer = self.loop.layer(self.in_time(), name, self.spikes)
-        counts = self.loop.run(layer, self.spikes, samples).counts[name]
+        counts = arranged(self.loop.run(layer, self.spikes, samples).counts[name], 1, self.network[name].shape)
         return counts.astype(np.float32) / np.float32(self.steps)
 
     def _keep_spikes(self, name: str, goal: Array) -> None:
         layer = self.loop.layer(self.in_time(), name, self.spikes)
-        self.spikes[name] = self.loop.run(layer, self.spikes, spikes=True).spikes[name]
+        sent = self.loop.run(layer, self.spikes, spikes=True).spikes[name]
+        self.spikes[name] = arranged(sent, 2, self.network[name].shape)
         if goal.any() and not self.spikes[name].any():
             self.remarks.append(
                 f"{name}: it never fires within {self.loop.steps} steps on {self.loop.chip.name}, "

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from nmdeploy.latency import LATENCY
 from nmdeploy.linear_maps import Array
 from nmdeploy.network import Population, Projection
 from quantize import IntegerFormat
-from targets.loihi.latency import LATENCY
 from targets.loihi.netx.faults import Faults
 from targets.loihi.netx.schema import LONGEST_DELAY
 from targets.loihi.netx.weights import UnusableWeights, WeightsInUse, in_use, recurrent_in_use

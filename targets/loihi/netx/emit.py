@@ -6,8 +6,8 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from nmdeploy.bundle.atomic import write_files
 from nmdeploy.deployment import Deployment
-from targets.loihi.emit import write_files
 from targets.loihi.netx.from_network import layers_of
 from targets.loihi.netx.run_script import run_script
 from targets.loihi.netx.schema import INPUT

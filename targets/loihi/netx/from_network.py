@@ -8,11 +8,11 @@ from itertools import pairwise
 
 import numpy as np
 
+from nmdeploy.latency import LATENCY
 from nmdeploy.linear_maps import Array
 from nmdeploy.network import Network, Population, Projection
 from nmdeploy.synapses import Shape
 from targets.loihi.connection import as_convolution
-from targets.loihi.latency import LATENCY
 from targets.loihi.netx.dense_weights import check_sum, check_weights, matrix_of, whole
 from targets.loihi.netx.faults import Faults
 from targets.loihi.netx.schema import (

@@ -6,9 +6,9 @@ from itertools import pairwise
 
 import numpy as np
 
+from nmdeploy.latency import LATENCY
 from nmdeploy.network import Network, Population, Projection
 from nmdeploy.synapses import OneToOne
-from targets.loihi.latency import LATENCY
 from targets.loihi.netx.faults import Faults
 from targets.loihi.netx.schema import Arguments
 from targets.loihi.neuron import FORGET, LoihiLIF, LoihiLIFReset

@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 
 from nmdeploy.errors import ModelError, NmdeployError, ShapeError
+from nmdeploy.latency import LATENCY
 from nmdeploy.linear_maps import Array
 from nmdeploy.network import Network, Population, Projection
 from nmdeploy.synapses import Conv2d, Dense, OneToOne, Reshape, Shape, Synapse
 from quantize import IntegerFormat, smallest_dtype
-from targets.loihi.latency import LATENCY
 from targets.loihi.netx.schema import (
     BIAS_EXPONENT,
     CONV,

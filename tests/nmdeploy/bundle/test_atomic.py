@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from nmdeploy.bundle import load, save
-from nmdeploy.bundle.atomic import write_replacing
+from nmdeploy.bundle.atomic import write_files, write_replacing
 from nmdeploy.errors import BundleError
 
 
@@ -103,3 +103,15 @@ def test_a_value_that_cannot_be_stored_touches_no_file(old, deployment):
     with pytest.raises(BundleError, match="figures"):
         save(deployment.with_(figures={"x": {"value": float("nan")}}), old)
     assert old.read_bytes() == b"the old one"
+
+
+def test_files_go_into_folders_that_are_made(tmp_path):
+    written = write_files({"a.txt": b"a", "deep/er/b.txt": b"b"}, tmp_path / "new")
+    assert [path.relative_to(tmp_path).as_posix() for path in written] == ["new/a.txt", "new/deep/er/b.txt"]
+    assert [path.read_bytes() for path in written] == [b"a", b"b"]
+
+
+def test_a_file_in_a_folders_place_is_told(tmp_path):
+    (tmp_path / "taken").write_bytes(b"")
+    with pytest.raises(BundleError, match="the folder cannot be made"):
+        write_files({"taken/a.txt": b"a"}, tmp_path)

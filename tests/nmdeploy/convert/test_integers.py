@@ -293,6 +293,29 @@ def test_of_two_parameters_only_the_one_that_decides_is_told():
     assert [note.split(" needs")[0] for note in integers.notes] == ["out: its bias"]
 
 
+def test_a_scale_found_beforehand_is_taken():
+    network = dense([[2.0, -0.5]], IF(1.0, bias=0.25))
+    made = to_integers(network, BYTE, scales={"out": 0.25})
+    assert made["out"].potential_scale == 0.25
+    assert (made["out"].neuron.threshold, made["out"].neuron.bias) == (4, 1)
+    np.testing.assert_array_equal(made.projections[0].synapses[0].weight, [[8, -2]])
+    clipped = to_integers(network, BYTE, scales={"out": 0.01})
+    np.testing.assert_array_equal(clipped.projections[0].synapses[0].weight, [[127, -50]])
+    assert "50.00% of the weights are clipped" in clipped.notes[-1]
+    assert to_integers(network, BYTE, scales={"other": 9.0}) == to_integers(network, BYTE)
+
+
+def test_a_scale_found_beforehand_holds_for_all_channels():
+    network = dense([[2.0], [0.5]])
+    assert to_integers(network, CHANNELS, scales={"out": 0.25})["out"].potential_scale == 0.25
+
+
+def test_a_scale_found_beforehand_is_widened_for_the_parameters():
+    made = to_integers(dense([[2.0]], IF(1.0, bias=4096.0)), BYTE, scales={"out": 0.5})
+    assert made["out"].potential_scale == pytest.approx(4096 / 4095)
+    assert any("its bias needs a scale" in note for note in made.notes)
+
+
 def test_widening_keeps_a_power_of_two_and_tells_channels():
     precision = replace(CHANNELS, threshold=IntegerFormat(10, signed=False))
     network = dense([[1.0], [100.0]], IF(32.0))

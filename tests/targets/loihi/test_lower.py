@@ -9,13 +9,13 @@ from nmdeploy.deployment import deploy
 from nmdeploy.emulator.result import Recording
 from nmdeploy.emulator.run import emulate
 from nmdeploy.errors import FitError, UsageError
+from nmdeploy.latency import lateness
 from nmdeploy.network import Network, Population, Projection
 from nmdeploy.neurons import IF, Integrator
 from nmdeploy.synapses import Conv2d, Dense, OneToOne, Reshape, SumPool2d
 from nmdeploy.target import Severity
 from quantize import IntegerFormat
 from targets.loihi import TARGET
-from targets.loihi.latency import lateness, relative_delays
 from targets.loihi.neuron import LoihiLIF, LoihiLIFReset, LoihiLIFSubtract
 
 EVERYTHING = Recording(spikes=("*",), potentials=("*",))
@@ -213,18 +213,8 @@ def test_a_loop_without_time_for_its_layers_becomes_slower(loihi1):
     )
     populations = (Population("in", (1,)), *(Population(name, (1,), IF(1, reset="zero")) for name in "ab"))
     network = Network("ring", populations, ring, outputs=("b",))
-    assert lateness(network) is None
-    assert relative_delays(network) == ([1, 1, 2], False)
     lowered = TARGET.lower(network, loihi1)
     assert [remark.code for remark in lowered.remarks] == ["LOI104"]
-
-
-def test_existing_delays_pay_for_latency_and_short_branches_wait():
-    network = residual(np.random.default_rng(0), biased=False)
-    a, b, c, skip, direct = network.projections
-    network = replace(network, projections=(replace(a, delay=3), b, c, skip, replace(direct, delay=0)))
-    assert lateness(network) == {"in": 0, "a": 0, "b": 1, "c": 2}
-    assert relative_delays(network) == ([3, 1, 1, 2, 2], True)
 
 
 def own_terms(*neurons):

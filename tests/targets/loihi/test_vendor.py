@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import nmdeploy as nm
+from nmdeploy import vendor_python
 from nmdeploy.backend import RunSettings
 from nmdeploy.bundle import make_vectors, replay
 from nmdeploy.emulator.result import ALL, Recording
@@ -74,7 +75,8 @@ def child(monkeypatch, deployment):
         on_line("some noise of Lava's")
         return ""
 
-    monkeypatch.setattr(vendor, "run_child", run_child)
+    for module in (vendor, vendor_python):
+        monkeypatch.setattr(module, "run_child", run_child)
     return called, answers
 
 
@@ -141,22 +143,16 @@ def test_what_is_no_python(tmp_path, monkeypatch):
     missing = LavaBackend(RunSettings(python=tmp_path / "nothing")).availability()
     assert not missing.ready
     assert "there is no such Python" in missing.found
-    monkeypatch.setattr(vendor, "run_child", lambda *_, **__: "what?")
+    monkeypatch.setattr(vendor_python, "run_child", lambda *_, **__: "{}")
     with pytest.raises(RunError, match="is no Python"):
         vendor.probe(HERE)
-    monkeypatch.setattr(vendor, "run_child", lambda *_, **__: "")
+    monkeypatch.setattr(vendor_python, "run_child", lambda *_, **__: "")
     assert not BoardBackend(RunSettings(python=HERE)).availability().ready
 
 
 def test_this_python_is_asked_truly():
     found = vendor.probe(HERE)
     assert found["python"] == sys.version.split()[0]
-
-
-def test_another_python_does_not_get_our_module_paths(monkeypatch):
-    monkeypatch.setenv("PYTHONPATH", "/ours")
-    assert vendor.clean_environment(RunSettings())["PYTHONPATH"] == "/ours"
-    assert "PYTHONPATH" not in vendor.clean_environment(RunSettings(python=HERE))
 
 
 class TestBoard:

@@ -1,13 +1,16 @@
 """A layer by itself does what it does in the whole network on the chip, in every bit."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from nmdeploy.coding import DeterministicRate
-from nmdeploy.convert.calibrate.chip_loop import ChipLoop, behind_known, upstream
+from nmdeploy.convert.calibrate.chip_loop import ChipLoop
 from nmdeploy.convert.integers import to_integers
 from nmdeploy.emulator.result import Recording
 from nmdeploy.emulator.run import emulate
+from nmdeploy.subnetwork import behind_known, upstream
 
 STEPS = 12
 
@@ -62,6 +65,23 @@ def test_upstream_has_all_a_population_depends_on_and_no_more(residual):
 
 
 def test_populations_that_become_inputs_keep_the_range_of_their_spikes(spiking):
-    part = behind_known(spiking, "fc", {"conv": np.zeros(1)})
+    part = behind_known(spiking, "fc", ("conv",))
     assert [each.name for each in part.inputs] == ["conv"]
     assert part["conv"].spike_range == (0, 1)
+
+
+def test_a_part_of_a_network_has_the_profile_for_parts(residual, plain, without_biases):
+    """Where a profile is about the output of the whole, a layer inside must not be taken for one."""
+
+    class Watching(type(plain.target)):
+        def inner_profile(self, profile):
+            return "no bias"
+
+        def lower(self, network, chip, profile):
+            lowered_as.append(profile)
+            return super().lower(network, chip, profile)
+
+    lowered_as = []
+    loop = loop_for(replace(plain, target=Watching()), STEPS)
+    loop.lowered(without_biases(residual[0]))
+    assert lowered_as == ["no bias"]

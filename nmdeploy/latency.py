@@ -1,4 +1,4 @@
-"""Latency: on Loihi every synapse layer takes a step, and paths must stay in time."""
+"""Chips on which every synapse layer takes a time step: what delays keep all paths in time."""
 
 from __future__ import annotations
 
