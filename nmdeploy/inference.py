@@ -94,7 +94,8 @@ def infer(
         raise UsageError("the number of steps is not known", hint="pass steps=")
     encoder, readout = encoder or default_encoder(network), readout or default_readout(network)
     output = network[_only("output", network.outputs)]
-    source = _only("input", [population.name for population in network.inputs])
+    sources = [population.name for population in network.inputs]
+    size = sum(population.size for population in network.inputs)
     options: dict[str, Any] = {"record": record}
     emulated = network.is_integer and backend is None
     if emulated:
@@ -102,15 +103,15 @@ def infer(
     elif stop_early:
         raise UsageError("only the emulator stops early", hint="leave stop_early out")
     run = emulate if network.is_integer else simulate
-    batch = batch or max(1, min(BATCH, INPUT_BYTES // (steps * network[source].size)))
+    batch = batch or max(1, min(BATCH, INPUT_BYTES // (steps * size)))
     results = []
     for start in range(0, len(samples), batch):
-        spikes = encoder.encode(samples[start : start + batch], steps)
+        spikes = encoder.inputs(sources, samples[start : start + batch], steps)
         if backend is not None and deployment is not None:
             advance = None if progress is None else _shifted(progress, start, len(samples))
-            results.append(backend.run(deployment, {source: spikes}, record=record, progress=advance))
+            results.append(backend.run(deployment, spikes, record=record, progress=advance))
             continue
-        results.append(run(network, {source: spikes}, **options))
+        results.append(run(network, spikes, **options))
         if progress is not None:
             progress(min(start + batch, len(samples)), len(samples))
     if not results:
@@ -176,4 +177,5 @@ def join(results: Sequence[Result]) -> Result:
         synaptic_operations=joined("synaptic_operations", 0),
         samples=sum(result.samples for result in results),
         ended=None if first.ended is None else np.concatenate([result.ended for result in results]),
+        remarks=tuple(dict.fromkeys(remark for result in results for remark in result.remarks)),
     )

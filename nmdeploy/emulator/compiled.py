@@ -1,4 +1,4 @@
-"""The compiled kernels as Python sees them: structures of `kernels/nm.h`, and which kernels run.
+"""The compiled kernels as Python sees them: structures of `kernels/nm.h` and `events.h`, and which kernels run.
 
 The extension module holds addresses only; ctypes calls them, without the interpreter's
 lock. Without the extension (no compiler at installation) everything falls back to numpy.
@@ -22,7 +22,8 @@ except ImportError:
     _kernels = None
 
 WINDOWS, UNROLLED = 0, 1
-EXACT, WRAP, SATURATE = 0, 1, 2
+EXACT, WRAP, SATURATE, RAISE = 0, 1, 2, 3
+DONE, OVERFLOW, NO_MEMORY = 0, 1, 2
 SLACK = 192
 """Numbers beyond the last current or weight that kernels may touch: 12 registers of 16."""
 COUNTERS = ("silent", "event", "dense")
@@ -33,7 +34,7 @@ def _record(name: str, words: str, pointers: str) -> type[ctypes.Structure]:
     """A structure of 8-byte fields; those in `pointers` are addresses."""
     addresses = set(pointers.split())
     fields = [(field, ctypes.c_void_p if field in addresses else ctypes.c_int64) for field in words.split()]
-    return type(name, (ctypes.Structure,), {"_fields_": fields, "__doc__": f"nm_{name.lower()} of kernels/nm.h."})
+    return type(name, (ctypes.Structure,), {"_fields_": fields, "__doc__": "As in kernels/nm.h or events.h."})
 
 
 Map = _record(
@@ -56,20 +57,50 @@ Stage = _record(
     "map scan sources strides spikes potential silent recorded tally exported current "
     "sums events census plane bytes counters",
 )
+EventMap = _record(
+    "EventMap",
+    "source unrolled places y_first x_first y_runs x_runs first targets weights",
+    "places y_first x_first y_runs x_runs first targets weights",
+)
+EventPopulation = _record(
+    "EventPopulation",
+    "neurons width maps map format minimum maximum mask sign uniform above subtract low tick_low leak zero least "
+    "fires_on_tick ranks ranked potential fired heads events count capacity ticked given given_first largest counts "
+    "totals spikes recorded",
+    "map above subtract low tick_low leak ranks ranked potential fired heads events given given_first counts totals "
+    "spikes recorded",
+)
 
 
-def _function(name: str, arguments: str) -> Any:
+def check_layout() -> None:
+    """Refuse an extension that was built from other structures.
+
+    Raises:
+        ImportError: for an extension that does not match this file.
+    """
+    for structure in (Map, Scan, Stage, EventMap, EventPopulation):
+        if ctypes.sizeof(structure) != getattr(_kernels, f"SIZE_OF_{structure.__name__.upper()}", None):
+            raise ImportError("nmdeploy's compiled kernels are of another version; install nmdeploy again")
+
+
+if _kernels is not None:
+    check_layout()
+
+
+def _function(name: str, arguments: str, result: Any = None) -> Any:
     """A function of the extension by name; in `arguments` p is an address and i an integer."""
     if _kernels is None:
         return None
     kinds = {"p": ctypes.c_void_p, "i": ctypes.c_int64}
-    return ctypes.CFUNCTYPE(None, *(kinds[kind] for kind in arguments))(getattr(_kernels, name))
+    return ctypes.CFUNCTYPE(result, *(kinds[kind] for kind in arguments))(getattr(_kernels, name))
 
 
 run = _function("RUN", "ppiii")
 pack = _function("PACK", "piiiiipi")
 unpack = _function("UNPACK", "piiiip")
 tally = _function("TALLY", "piiip")
+events = _function("EVENTS", "ppiiii", ctypes.c_int64)
+forget_events = _function("FORGET_EVENTS", "pi")
 
 
 @dataclass(frozen=True)
@@ -109,21 +140,6 @@ def address(array: NDArray[Any]) -> int:
     """Where the numbers of a C-contiguous array begin."""
     where: int = array.__array_interface__["data"][0]
     return where
-
-
-def check_layout() -> None:
-    """Refuse an extension that was built from other structures.
-
-    Raises:
-        ImportError: for an extension that does not match this file.
-    """
-    for structure, name in ((Map, "MAP"), (Scan, "SCAN"), (Stage, "STAGE")):
-        if ctypes.sizeof(structure) != getattr(_kernels, f"SIZE_OF_{name}"):
-            raise ImportError("nmdeploy's compiled kernels are of another version; install nmdeploy again")
-
-
-if _kernels is not None:
-    check_layout()
 
 
 def padded(array: NDArray[Any], dtype: Any, slack: int = SLACK) -> NDArray[Any]:

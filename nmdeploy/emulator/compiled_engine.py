@@ -8,8 +8,7 @@ any. Batches are independent, so that threads share them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import groupby
 from threading import local
@@ -215,37 +214,7 @@ def _groups(stages: list[StageBuffers], *, together: bool) -> Iterator[list[Stag
             yield from ([buffers] for buffers in group)
 
 
-def run_batches(program: Program, threads: int, after: Callable[[int], None]) -> None:
-    """Run every batch, several at a time when there are several threads.
-
-    Args:
-        program: what runs.
-        threads: how many.
-        after: called with the number of samples done, after every batch, in order.
-
-    Raises:
-        EmulationOverflow: of the first batch that has one.
-    """
-    total, batch = program.stimulus.samples, program.tiling.batch
-    pieces = [slice(first, min(first + batch, total)) for first in range(0, total, batch)]
-    workspaces = _Workspaces(program)
-    if threads == 1:
-        for samples in pieces:
-            workspaces.run(samples)
-            after(samples.stop)
-        return
-    with ThreadPoolExecutor(threads) as pool:
-        waiting = [pool.submit(workspaces.run, samples) for samples in pieces]
-        try:
-            for samples, future in zip(pieces, waiting, strict=True):
-                future.result()
-                after(samples.stop)
-        finally:  # after an overflow or an interrupt nothing else begins
-            for future in waiting:
-                future.cancel()
-
-
-class _Workspaces(local):
+class Workspaces(local):
     """Each thread's own workspace, used again for its next batch."""
 
     def __init__(self, program: Program) -> None:

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from nmdeploy.emulator import compiled
-from nmdeploy.emulator.compiled_engine import Program, run_batches
+from nmdeploy.emulator.batches import run_batches
+from nmdeploy.emulator.compiled_engine import Program, Workspaces
 from nmdeploy.emulator.engine import Tiling
 from nmdeploy.emulator.inputs import Selection, Stimulus
 from nmdeploy.emulator.memo import Memo
@@ -72,7 +73,7 @@ def run_compiled(
         if progress is not None:
             progress(done, stimulus.samples)
 
-    run_batches(program, threads, tell)
+    run_batches(stimulus.samples, tiling.batch, threads, Workspaces(program).run, tell)
     return recorder.result(stimulus.steps, "emulated (compiled engine)")
 
 

@@ -68,9 +68,9 @@ class Stimulus:
 
 
 def spike_type(population: Population) -> np.dtype[Any]:
-    """The type that spikes of `population` are kept in: uint8, unless an input's range is wider."""
+    """The type that spikes of `population` are kept in: uint8, unless their range is wider."""
     low, high = population.spike_range
-    return smallest_dtype(min(low, 0), max(high, 0)) if population.is_input else np.dtype(np.uint8)
+    return smallest_dtype(min(low, 0), max(high, 0))
 
 
 def check_inputs(network: Network, inputs: Inputs, steps: int | None) -> Stimulus:

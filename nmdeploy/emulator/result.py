@@ -39,8 +39,8 @@ class Result:
     """The outcome of a run.
 
     Attributes:
-        spikes: by population, uint8 `[T_recorded, N, *shape]`; of an input with a range
-            beyond 0..255, the smallest integer type that holds it.
+        spikes: by population, uint8 `[T_recorded, N, *shape]`; where spikes have a range beyond
+            0..255, the smallest integer type that holds it. Event by event, counts of events.
         potentials: by population (or `name.variable`, as asked for), `[T_recorded, N, *shape]`,
             int64 (float networks: float), at the end of each step, after reset.
         counts: by population, int64 `[N, *shape]`, sum of spike values over all steps.
@@ -52,9 +52,12 @@ class Result:
         steps: steps run.
         samples: number of samples.
         origin: what ran (`emulated (reference)`, `emulated (numpy engine)`, `emulated (compiled
-            engine)`, `simulated in float`).
+            engine)`, `emulated (event reference)`, `emulated (compiled event engine)`,
+            `simulated in float`).
         ended: steps that each sample ran, int64 `[N]`, where samples could end early (`Until`);
             else None, and all ran `steps`.
+        remarks: what the vendor's software or a board had to report of the run (late packets,
+            saturated buffers), a sentence each.
     """
 
     spikes: Mapping[str, NDArray[np.uint8]]
@@ -67,3 +70,4 @@ class Result:
     samples: int
     origin: str
     ended: NDArray[np.int64] | None = None
+    remarks: tuple[str, ...] = ()

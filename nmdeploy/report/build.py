@@ -11,12 +11,14 @@ from nmdeploy.coding import MembranePotential
 from nmdeploy.cost import FIGURE as COST
 from nmdeploy.cost import Cost, cost_in
 from nmdeploy.deployment import Deployment
+from nmdeploy.emulator.event_network import is_event_driven
 from nmdeploy.network import Network
 from nmdeploy.report.activity import FIGURE as ACTIVITY
 from nmdeploy.report.activity import Activity, activity_in
 from nmdeploy.report.figures import Accuracy, accuracies, is_accuracy
 from nmdeploy.report.memory import Occupancy
-from nmdeploy.target import Profile, Severity, Violation
+from nmdeploy.spread import exactness
+from nmdeploy.target import Exactness, Profile, Severity, Violation
 
 SECTIONS = (ACTIVITY, COST)
 """Figures that have a section of their own."""
@@ -53,7 +55,8 @@ class Report:
         occupancy: cores and memory.
         activity: spikes and synaptic operations; None when no run was kept.
         cost: energy and time of one inference; None when none was kept.
-        bounds: proven ranges of the sums, in order of the network.
+        bounds: proven ranges of the sums, in order of the network; none where events act one by one.
+        exactness: how far its emulation holds on the chip; None where the target is not installed.
         figures: further figures of the deployment by name.
         warnings: remarks of conversion, lowering and rules, then what the figures show.
         notes: what importing, converting and quantizing had to tell.
@@ -79,6 +82,7 @@ class Report:
     notes: tuple[str, ...]
     provenance: Mapping[str, str]
     vectors: tuple[int, int] | None
+    exactness: Exactness | None = None
 
 
 def build_report(deployment: Deployment) -> Report:
@@ -108,12 +112,13 @@ def build_report(deployment: Deployment) -> Report:
         notes=network.notes,
         provenance={name: deployment.provenance[name] for name in sorted(deployment.provenance)},
         vectors=_vectors(deployment),
+        exactness=exactness(deployment),
     )
 
 
 def sum_bounds(network: Network) -> tuple[SumBound, ...]:
-    """The proven range of every population's sums; none for a network that is not integer."""
-    if not network.is_integer:
+    """The proven range of every population's sums; none for a network that is not integer, or has no time steps."""
+    if not network.is_integer or is_event_driven(network):
         return ()
     names = [population.name for population in network.populations if not population.is_input]
     intervals = {name: population_bound(network, name).interval for name in names}

@@ -55,11 +55,12 @@ def _row(item: CostItem) -> Row:
 
 def cost_line(cost: Cost) -> str:
     """Energy and time of one inference in a line."""
-    if cost.energy is None or cost.time is None:
+    if cost.time is None:
         return f"cost per inference: unknown, nothing is published of {cost.chip}; `nmdeploy report` has the events"
     basis = ", ".join(dict.fromkeys(item.status.value for item in cost.items if item.status is not None))
+    energy = "energy unknown" if cost.energy is None else amount(cost.energy, "J")
     return (
-        f"cost per inference: {amount(cost.energy, 'J')}, {amount(cost.time, 's')} "
+        f"cost per inference: {energy}, {amount(cost.time, 's')} "
         f"({Kind.MODELLED.value} from {cost.samples} samples; coefficients: {basis})"
     )
 

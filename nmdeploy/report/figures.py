@@ -16,7 +16,7 @@ from nmdeploy.errors import DataError
 if TYPE_CHECKING:
     from nmdeploy.coding import Decision
 
-STAGES = ("ANN", "float SNN", "integer SNN", "chip")
+STAGES = ("ANN", "quantized ANN", "float SNN", "integer SNN", "chip")
 """The stages of the whole path, in the order in which reports list them."""
 
 _PREFIX = "accuracy."

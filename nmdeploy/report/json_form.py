@@ -9,8 +9,9 @@ from typing import Any
 from nmdeploy.report.activity import Activity
 from nmdeploy.report.build import Report
 from nmdeploy.report.cost import plain_cost
+from nmdeploy.report.exactness import plain_exactness
 from nmdeploy.report.figures import Accuracy, Kind
-from nmdeploy.report.memory import Occupancy, share
+from nmdeploy.report.memory import Occupancy
 from nmdeploy.structure import plain_number
 from nmdeploy.target import Violation
 
@@ -33,6 +34,7 @@ def as_plain(report: Report) -> dict[str, Any]:
             "steps": report.steps,
             "latency": report.latency,
         },
+        "exactness": None if report.exactness is None else plain_exactness(report.exactness),
         "accuracy": [_accuracy(stage) for stage in report.accuracies],
         "placement": _placement(report.occupancy),
         "activity": None if report.activity is None else _activity(report.activity),
@@ -67,7 +69,7 @@ def _placement(held: Occupancy) -> dict[str, Any]:
                 "populations": list(core.populations),
                 "neurons": core.neurons,
                 "used": dict(core.used),
-                "fill": {name: share(used, held.limits[name]) for name, used in core.used.items()},
+                "fill": {name: held.fill(core, name) for name in core.used},
             }
             for core in held.every_core
         ],

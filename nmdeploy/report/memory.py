@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from nmdeploy.deployment import CoreLoad, Placement
 
@@ -43,6 +43,7 @@ class CoreUse:
         populations: names, in order of placement.
         neurons: neurons of all of them.
         used: resources taken by all of them.
+        limits: what this core has of them, where cores differ; else empty.
     """
 
     chip: int
@@ -50,6 +51,7 @@ class CoreUse:
     populations: tuple[str, ...]
     neurons: int
     used: Mapping[str, int]
+    limits: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -59,8 +61,9 @@ class Occupancy:
     Attributes:
         cores, chips: how many are used.
         off_chip: populations that take no core.
-        limits: what one core has, by resource.
-        uses: resources by population, in order of placement, resources by name.
+        limits: what one core has, by resource; the largest, where cores differ.
+        uses: resources by population, in order of placement, resources by name; a row for each
+            size of core.
         every_core: by chip and core.
         least_cores: what no placement can go below; None when nothing is proven.
     """
@@ -77,6 +80,10 @@ class Occupancy:
     def gap(self) -> float | None:
         """Optimality gap: cores above the proven least, as a share of it; None when nothing is proven."""
         return None if not self.least_cores else self.cores / self.least_cores - 1
+
+    def fill(self, core: CoreUse, resource: str) -> float:
+        """Share of a core's resource that is taken."""
+        return share(core.used.get(resource, 0), core.limits.get(resource, self.limits[resource]))
 
     @classmethod
     def of(cls, placement: Placement) -> Occupancy:
@@ -101,17 +108,26 @@ def use_by_population(placement: Placement) -> tuple[ResourceUse, ...]:
     """Every resource of every population's cores, in order of placement, resources by name."""
     names = dict.fromkeys(load.population for load in placement.cores)
     return tuple(
-        _use(name, resource, placement.of(name), placement.limits[resource])
+        _use(name, resource, loads, limit)
         for name in names
         for resource in sorted(placement.limits)
-        if any(resource in load.used for load in placement.of(name))
+        for limit, loads in _by_limit(placement, name, resource).items()
+        if any(resource in load.used for load in loads)
     )
 
 
-def _use(population: str, resource: str, loads: tuple[CoreLoad, ...], limit: int) -> ResourceUse:
+def _by_limit(placement: Placement, population: str, resource: str) -> dict[int, list[CoreLoad]]:
+    """The cores of a population by what they have of a resource."""
+    found: dict[int, list[CoreLoad]] = {}
+    for load in placement.of(population):
+        found.setdefault(int(placement.limits_of(load)[resource]), []).append(load)
+    return found
+
+
+def _use(population: str, resource: str, loads: Sequence[CoreLoad], limit: int) -> ResourceUse:
     amounts = [int(load.used.get(resource, 0)) for load in loads]
     mean = sum(amounts) / len(amounts)
-    return ResourceUse(population, resource, len(amounts), min(amounts), mean, max(amounts), int(limit))
+    return ResourceUse(population, resource, len(amounts), min(amounts), mean, max(amounts), limit)
 
 
 def use_by_core(placement: Placement) -> tuple[CoreUse, ...]:
@@ -126,4 +142,5 @@ def use_by_core(placement: Placement) -> tuple[CoreUse, ...]:
 def _core(chip: int, core: int, loads: list[CoreLoad], resources: list[str]) -> CoreUse:
     used = {resource: sum(int(load.used.get(resource, 0)) for load in loads) for resource in resources}
     populations = tuple(dict.fromkeys(load.population for load in loads))
-    return CoreUse(int(chip), int(core), populations, sum(len(load.neurons) for load in loads), used)
+    limits = {name: int(limit) for load in loads for name, limit in load.limits.items()}
+    return CoreUse(int(chip), int(core), populations, sum(len(load.neurons) for load in loads), used, limits)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from nmdeploy.report.activity import Activity, PopulationActivity
 from nmdeploy.report.build import Report
 from nmdeploy.report.cost import cost_section
+from nmdeploy.report.exactness import exactness_section
 from nmdeploy.report.figures import Accuracy, Kind
 from nmdeploy.report.memory import Occupancy, share
 from nmdeploy.report.section import Section
@@ -22,6 +23,7 @@ def sections_of(report: Report) -> tuple[Section, ...]:
     """The sections that have something to say, in reading order."""
     candidates = (
         _semantics(report),
+        exactness_section(report.exactness),
         _accuracy(report),
         placement_section(report.occupancy),
         _activity(report),
@@ -99,16 +101,12 @@ def core_section(held: Occupancy) -> Section:
             str(core.core),
             ", ".join(core.populations),
             f"{core.neurons:,}",
-            *(_with_share(core.used.get(name, 0), held.limits[name]) for name in resources),
+            *(f"{core.used.get(name, 0):,} ({100 * held.fill(core, name):.0f} %)" for name in resources),
         )
         for core in held.every_core
     )
     header = ("chip", "core", "populations", "neurons", *(f"{name} (fill)" for name in resources))
     return Section(f"Every core ({Kind.MODELLED.value})", (), header, rows)
-
-
-def _with_share(used: int, limit: int) -> str:
-    return f"{used:,} ({100 * share(used, limit):.0f} %)"
 
 
 def _activity(report: Report) -> Section:

@@ -153,7 +153,10 @@ static void scan_avx2(const nm_scan *how, int64_t words, void *current, int64_t 
 #define TALLY tally_avx2
 #include "run_body.h"
 
-const nm_kernels nm_avx2 = {"AVX2", run};
+#include "events_avx2.h"
+#include "events_body.h"
+
+const nm_kernels nm_avx2 = {"AVX2", run, take_events};
 
 #if defined(__clang__)
 #pragma clang attribute pop

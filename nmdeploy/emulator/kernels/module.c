@@ -39,9 +39,13 @@ static int fill(PyObject *module) {
     failed |= add_address(module, "PACK", (void (*)(void))nm_pack);
     failed |= add_address(module, "UNPACK", (void (*)(void))nm_unpack);
     failed |= add_address(module, "TALLY", (void (*)(void))nm_tally);
+    failed |= add_address(module, "EVENTS", (void (*)(void))nm_events);
+    failed |= add_address(module, "FORGET_EVENTS", (void (*)(void))nm_forget_events);
     failed |= PyModule_AddIntConstant(module, "SIZE_OF_MAP", sizeof(nm_map));
     failed |= PyModule_AddIntConstant(module, "SIZE_OF_SCAN", sizeof(nm_scan));
     failed |= PyModule_AddIntConstant(module, "SIZE_OF_STAGE", sizeof(nm_stage));
+    failed |= PyModule_AddIntConstant(module, "SIZE_OF_EVENTMAP", sizeof(nm_event_map));
+    failed |= PyModule_AddIntConstant(module, "SIZE_OF_EVENTPOPULATION", sizeof(nm_event_population));
     return failed ? -1 : 0;
 }
 

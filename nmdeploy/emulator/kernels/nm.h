@@ -15,6 +15,8 @@
 
 #include <stdint.h>
 
+#include "events.h"
+
 /* One projection: how a spike of its source reaches currents of its target. */
 typedef struct {
     int64_t kind;   /* NM_WINDOWS or NM_UNROLLED */
@@ -104,6 +106,7 @@ typedef struct {
 typedef struct {
     const char *name;
     void (*run)(const nm_stage *const *stages, int64_t count, int64_t samples, int64_t steps);
+    nm_take_events *events;
 } nm_kernels;
 
 extern const nm_kernels nm_portable;
@@ -115,6 +118,13 @@ void nm_scan_portable(const nm_scan *scan, int64_t words, void *current, int64_t
 
 /* A block of steps of the given populations, each of which needs only earlier ones and the past. */
 void nm_run(const nm_kernels *kernels, const nm_stage *const *stages, int64_t count, int64_t samples, int64_t steps);
+
+/* Steps `begin` to `stop` of the event engine for the populations from `first` to `end`; what became of it. */
+int64_t nm_events(const nm_kernels *kernels, nm_event_population *populations, int64_t first, int64_t end,
+                  int64_t begin, int64_t stop);
+
+/* Free the queues of populations. */
+void nm_forget_events(nm_event_population *populations, int64_t count);
 
 /* Bits of spikes uint8 [steps][samples][channels][positions], 0 or 1, steps `step_stride` bytes apart,
  * in the order of positions, then channels: [steps][samples][words]. */

@@ -71,7 +71,9 @@ void nm_scan_portable(const nm_scan *scan, int64_t words, void *current, int64_t
 #define TALLY tally_portable
 #include "run_body.h"
 
-const nm_kernels nm_portable = {"portable C", run};
+#include "events_body.h"
+
+const nm_kernels nm_portable = {"portable C", run, take_events};
 
 void nm_tally(const uint64_t *bits, int64_t steps, int64_t samples, int64_t words, uint32_t *tally) {
     for (int64_t sample = 0; sample < samples; sample++)

@@ -1,4 +1,4 @@
-"""Random integer networks with their inputs, and two neuron models that chips could have."""
+"""Random integer networks with their inputs, and neuron models that chips could have."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from nmdeploy.errors import ShapeError
 from nmdeploy.network import Network, Population, Projection
-from nmdeploy.neurons import IF, Integrator, NeuronModel, fill
+from nmdeploy.neurons import IF, EventRule, Integrator, NeuronModel, fill
 from nmdeploy.synapses import Conv2d, ConvTranspose2d, Dense, OneToOne, Reshape, SumPool2d, Upsample2d
 from quantize import IntegerFormat, Overflow
 
@@ -267,3 +267,138 @@ def two_sided():
 def burst():
     """A neuron model that sends up to three spikes a step."""
     return Burst
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class ByEvent(NeuronModel):
+    """Takes single events by any rule."""
+
+    kind: ClassVar[str] = "test.ByEvent"
+    rule: EventRule
+    v_init: Any = 0
+    most: int = 65535
+
+    @property
+    def largest_spike(self) -> int:
+        return self.most
+
+    def initial_state(self, shape, dtype):
+        return {"v": fill(self.v_init, shape, dtype)}
+
+    def step(self, state, current):
+        raise AssertionError("a neuron that takes events is never stepped")
+
+    def event_rule(self):
+        return self.rule
+
+    def __repr__(self) -> str:
+        return f"{self.rule}, v_init={self.v_init}"
+
+
+@dataclass
+class EventBuilder(Builder):
+    """Draws networks that run event by event."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.largest = self.one_of(1, 9, 127, 127, 30_000, 10**9)
+
+    def pool(self, shape):
+        kernel = (self.number(1, 3), self.number(1, 3))
+        stride = tuple(size + self.one_of(0, 0, 1) for size in kernel)
+        return SumPool2d(kernel, stride=stride, padding=self.one_of(0, 0, 1))
+
+    def spreading(self, shape):
+        kinds = ["scale", "dense", "dense"] if len(shape) == 1 else ["conv"] * 4 + ["grouped", "transposed", "upsample"]
+        return getattr(self, self.one_of(*kinds))(shape)
+
+    def event_chain(self, shape):
+        """Pools and reshapes, one map that spreads, reshapes; each of them or none."""
+        parts = [self.pool] * self.one_of(0, 0, 1, 2) if len(shape) == 3 else []
+        parts += [self.reshape] * self.one_of(0, 0, 0, 1) + [self.spreading] * self.one_of(1, 1, 1, 1, 0)
+        parts += [self.reshape] * self.one_of(0, 0, 0, 1)
+        synapses = []
+        for part in parts:
+            if part == self.pool and len(shape) == 1:
+                continue
+            synapse = part(shape)
+            try:
+                after = synapse.out_shape(shape)
+            except ShapeError:
+                continue
+            if np.prod(after) <= LARGEST_POPULATION:
+                synapses, shape = [*synapses, synapse], after
+        return tuple(synapses), shape
+
+    def speck_like(self):
+        """One threshold and floor for all neurons, 16 bits that saturate: the case that has a kernel of its own."""
+        threshold = self.number(1, self.one_of(1, 2, 5) * min(self.largest, 5_000))
+        return EventRule(
+            threshold=threshold,
+            subtract=self.one_of(threshold, None),
+            low=self.one_of(-32768, -threshold, 0),
+            potential=IntegerFormat(16, overflow=Overflow.SATURATE),
+            clamps_events=self.one_of(True, False),
+            fires_on_any=self.one_of(True, False),
+            order=self.one_of("yxc", "cyx", "xcy"),
+        )
+
+    def rule(self, shape):
+        if self.one_of(True, False):
+            return self.speck_like()
+        scale = self.one_of(1, 2, 5) * self.largest
+        threshold = self.one_of(None, *[self.parameter(shape, 1, scale)] * 6, self.parameter(shape, -3, scale))
+        return EventRule(
+            threshold=threshold,
+            subtract=self.one_of(None, threshold, threshold, self.parameter(shape, 0, scale)),
+            low=self.one_of(None, 0, -self.largest, self.parameter(shape, -scale, 0)),
+            potential=self.one_of(None, *[IntegerFormat(16, overflow=self.one_of(*self.overflows))] * 2, self.format()),
+            leak=self.one_of(0, 0, 0, self.parameter(shape, -self.largest, self.largest)),
+            clamps_events=self.one_of(True, True, False),
+            fires_on_any=self.one_of(True, True, False),
+            fires_on_tick=self.one_of(True, False),
+            order=self.one_of("yxc", "yxc", "cyx", "cxy", "ycx", "xyc", "xcy"),
+        )
+
+    def event_neuron(self, shape):
+        return ByEvent(self.rule(shape), self.parameter(shape, -2 * self.largest, 2 * self.largest))
+
+
+@st.composite
+def event_cases(draw, overflows=QUIET, inputs=(1, 1, 2)):
+    """A random event-driven network with inputs: chains, branches, merges, parallel projections."""
+    builder = EventBuilder(draw, overflows, ideal=False)
+    shapes = ((1, 4, 5), (2, 6, 4), (3, 3, 3), (5,))
+    populations = [
+        Population(f"in{index}", builder.one_of(*shapes), maximum=builder.one_of(1, 1, 3))
+        for index in range(builder.one_of(*inputs))
+    ]
+    projections = []
+    for index in range(builder.number(1, 4)):
+        source, name = builder.one_of(*populations, populations[-1]), f"p{index}"
+        chain, shape = builder.event_chain(source.shape)
+        projections.append(Projection(source.name, name, chain))
+        others = builder.one_of((), (), *[(each,) for each in populations], (source, populations[0]))
+        projections += [Projection(other.name, name, builder.bridge(other.shape, shape)) for other in others]
+        populations.append(Population(name, shape, builder.event_neuron(shape)))
+    builder.rng.shuffle(projections)
+    outputs = tuple(dict.fromkeys((populations[-1].name, f"p{0}")))
+    network = Network("random", tuple(populations), tuple(projections), outputs)
+    leading = (builder.number(1, 4), builder.number(1, 3))
+    given = {}
+    for population in network.inputs:
+        values = builder.rng.integers(0, population.maximum + 1, (*leading, *population.shape))
+        given[population.name] = values * (builder.rng.random(values.shape) < builder.one_of(0.1, 0.5))
+    return Case(network, given, builder.one_of(None, None, 1, leading[0] + 2))
+
+
+@pytest.fixture(scope="session")
+def random_event_cases():
+    """The strategy `event_cases`; options: overflows, inputs."""
+    return event_cases
+
+
+@pytest.fixture(scope="session")
+def by_event():
+    """The neuron model `ByEvent`."""
+    return ByEvent

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from runs import assert_equal_results, outcome
 
 from nmdeploy.emulator import compiled, compiled_run, dense, plan
 from nmdeploy.emulator.memo import Memo
@@ -21,21 +22,11 @@ from nmdeploy.synapses import Conv2d, ConvTranspose2d, Dense, OneToOne, Reshape,
 from quantize import IntegerFormat, Overflow
 
 EVERYTHING = Recording(spikes=("*",), potentials=("*",), counts=("*",))
-FIELDS = ("spikes", "potentials", "counts", "final_potentials", "total_spikes", "synaptic_operations")
 SETS = compiled.sets()
 KERNELS = st.sampled_from(SETS) if SETS else st.nothing()
 ALWAYS_DENSE, NEVER_DENSE = 0, 1 << 40
 
 pytestmark = pytest.mark.skipif(not SETS, reason="the kernels were not compiled")
-
-
-def assert_equal_results(found, expected):
-    for field in FIELDS:
-        left, right = getattr(found, field), getattr(expected, field)
-        assert list(left) == list(right), field
-        for name in right:
-            np.testing.assert_array_equal(left[name], right[name], err_msg=f"{field} of {name}", strict=True)
-    assert (found.steps, found.samples) == (expected.steps, expected.samples)
 
 
 def run(network, inputs, steps=None, record=EVERYTHING, *, kernels=None, block=32, dense_above=None, **options):
@@ -135,14 +126,6 @@ def test_recorded_steps_equal_the_reference_at_block_borders(random_cases):
         assert_equal_results(run(case.network, case.inputs, case.steps, record, block=block), expected)
 
     check()
-
-
-def outcome(function, *arguments, **options):
-    """A run's result, or the message of its overflow."""
-    try:
-        return function(*arguments, **options)
-    except EmulationOverflow as overflow:
-        return str(overflow)
 
 
 def test_the_same_overflow_is_told_as_by_the_reference(random_cases):

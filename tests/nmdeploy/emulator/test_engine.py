@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
+from runs import assert_equal_results, outcome
 
 from nmdeploy.emulator import engine
 from nmdeploy.emulator.reference import emulate_reference
@@ -20,16 +21,6 @@ from quantize import IntegerFormat, Overflow
 
 emulate = partial(run, engine="numpy")
 EVERYTHING = Recording(spikes=("*",), potentials=("*",), counts=("*",))
-FIELDS = ("spikes", "potentials", "counts", "final_potentials", "total_spikes", "synaptic_operations")
-
-
-def assert_equal_results(found, expected):
-    for field in FIELDS:
-        left, right = getattr(found, field), getattr(expected, field)
-        assert list(left) == list(right), field
-        for name in right:
-            np.testing.assert_array_equal(left[name], right[name], err_msg=f"{field} of {name}", strict=True)
-    assert (found.steps, found.samples) == (expected.steps, expected.samples)
 
 
 def emulate_in_blocks(case, batch, block, record=EVERYTHING):
@@ -52,14 +43,6 @@ def test_engine_equals_reference_on_random_networks(random_cases):
     check()
     # Silent networks would prove little.
     assert np.mean(spiking) > 0.3
-
-
-def outcome(engine, *arguments, **options):
-    """A run's result, or the message of its overflow."""
-    try:
-        return engine(*arguments, **options)
-    except EmulationOverflow as overflow:
-        return str(overflow)
 
 
 def test_engine_tells_the_same_overflow_as_the_reference(random_cases):

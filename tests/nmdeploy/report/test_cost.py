@@ -1,6 +1,7 @@
 """The section on cost: every row and total of the record, said with its kind."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -78,6 +79,7 @@ def test_the_line_gives_energy_and_time_with_what_they_rest_on(cost):
         "(modelled from 5 samples; coefficients: pre-silicon, paper, estimate)"
     )
     assert cost_line(UNKNOWN).startswith("cost per inference: unknown, nothing is published of toy2")
+    assert cost_line(replace(cost, energy=None)).startswith("cost per inference: energy unknown, 3 to 4 us (modelled")
 
 
 def test_ranges_of_equal_ends_are_one_number():

@@ -3,7 +3,7 @@ import pytest
 
 from nmdeploy.deployment import CoreLoad, Placement
 from nmdeploy.report.memory import CoreUse, Occupancy, ResourceUse, share, use_by_core, use_by_population
-from nmdeploy.report.sections import placement_section
+from nmdeploy.report.sections import core_section, placement_section
 
 
 def test_resources_of_each_population(deployment):
@@ -58,3 +58,16 @@ def test_the_gap_is_to_the_proven_least(least, gap):
     else:
         bound = f"No placement takes fewer than {least} (proven in the model of the chip)"
         assert told == [f"{bound}: optimality gap at most {100 * gap:.1f} %."]
+
+
+def test_cores_of_different_sizes():
+    """A row for each size of core; the fill of a core is of what it has itself."""
+    loads = (
+        CoreLoad(0, 0, "a", np.arange(3), {"words": 3}, {"words": 4}),
+        CoreLoad(0, 1, "a", np.arange(2), {"words": 2}, {"words": 8}),
+        CoreLoad(0, 2, "a", np.arange(1), {"words": 1}, {"words": 4}),
+    )
+    held = Occupancy.of(Placement("toy1", loads, {"words": 8}))
+    assert held.uses == (ResourceUse("a", "words", 2, 1, 2.0, 3, 4), ResourceUse("a", "words", 1, 2, 2.0, 2, 8))
+    assert [held.fill(core, "words") for core in held.every_core] == [0.75, 0.25, 0.25]
+    assert [row[-1] for row in core_section(held).rows] == ["3 (75 %)", "2 (25 %)", "1 (25 %)"]
