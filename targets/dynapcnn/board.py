@@ -1,0 +1,236 @@
+"""A board of the DYNAP-CNN family as a backend, through SynSense's samna.
+
+samna is imported by the emitted script alone, in a process of its own: it may hang or print,
+and the package of that name on PyPI installs the real one from elsewhere when it is imported.
+No board was at hand when this was written; it is tested against a stand-in for samna.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nmdeploy.backend import Availability, Backend, RunSettings
+from nmdeploy.bundle.atomic import write_files
+from nmdeploy.child_process import run_child
+from nmdeploy.data import npz_bytes, read_npz
+from nmdeploy.deployment import Deployment
+from nmdeploy.emulator.inputs import Inputs, Selection, check_inputs, select, spike_type
+from nmdeploy.emulator.result import DEFAULT_RECORDING, Recording, Result
+from nmdeploy.errors import DataError, HardwareUnavailable, RunError, UsageError
+from nmdeploy.linear_maps import Array
+from nmdeploy.network import Network, Population
+from nmdeploy.progress import Progress
+from nmdeploy.recorded_run import make_result
+from nmdeploy.vendor_python import clean_environment
+from targets.dynapcnn.chips import chips
+from targets.dynapcnn.event_arrays import STEP_US, Events, as_events, events_to_raster
+from targets.dynapcnn.link import as_map
+from targets.dynapcnn.neuron import SpeckStepIAF
+from targets.dynapcnn.presence import board_there, samna_there
+from targets.dynapcnn.script import input_events, packed, script_files, unpacked
+
+_SAMPLE_DONE = re.compile(r"sample (\d+) of (\d+)")
+_REFUSED = "samna refuses the configuration: "
+_NO_BOARD = "no board "
+
+
+class SamnaBackend(Backend):
+    """A board that samna finds.
+
+    Args:
+        settings: `python` is the interpreter that has samna, None for this one; `board` is samna's or
+            sinabs' name of a board (`Speck2fDevKit:0`, `speck2fdevkit:0`) or its serial number, None for the
+            first that carries the chip.
+        step_us: length of a time step on the board, in microseconds.
+        patience: seconds that the script waits, by the names of its options (`settle`, `reset`, `quiet`,
+            `longest`, `answer`; targets/dynapcnn/samna/driver.py).
+    """
+
+    name = "board"
+
+    def __init__(
+        self, settings: RunSettings, step_us: int = STEP_US, patience: Mapping[str, float] | None = None
+    ) -> None:
+        self.settings, self.step_us, self.patience = settings, step_us, patience or {}
+        self.python = Path(sys.executable) if settings.python is None else settings.python
+
+    def availability(self) -> Availability:
+        """Whether samna and a board are there; samna is not imported."""
+        return board_there(self.settings, self.python)
+
+    def run(
+        self,
+        deployment: Deployment,
+        inputs: Inputs,
+        *,
+        steps: int | None = None,
+        record: Recording = DEFAULT_RECORDING,
+        progress: Progress | None = None,
+    ) -> Result:
+        """Run rasters: each step's events are sent at its beginning, spikes count in the step in which they come.
+
+        Spikes that come after the last step count in it. The final potentials of outputs are those
+        that can be read; see `targets.dynapcnn.samna.address`.
+        """
+        network = deployment.network
+        stimulus = check_inputs(network, inputs, steps)
+        selected = select(network, record, stimulus.steps)
+        self._check(deployment, selected)
+        spikes = {name: values[: stimulus.steps] for name, values in stimulus.spikes.items()}
+        given = input_events(network, spikes, self.step_us)
+        asked = {*selected.spikes, *selected.counts}
+        hidden = [p.name for p in network.populations if p.name in asked and not p.is_input]
+        recorded, origin = self._run_script(deployment, given, stimulus.steps, hidden, progress)
+        arrays = {
+            f"{name}.spikes": self._raster(network[name], unpacked(recorded, name), stimulus.steps)
+            for name in {*hidden, *_spiking_outputs(network)}
+        }
+        finals = {key: _shaped(network, key, values) for key, values in recorded.items() if key.endswith(".final_v")}
+        return make_result(network, stimulus, selected, arrays | finals, origin)
+
+    def stream(
+        self,
+        deployment: Deployment,
+        events: Mapping[str, Sequence[Array]],
+        *,
+        record: Sequence[str] = (),
+        progress: Progress | None = None,
+    ) -> dict[str, list[Events]]:
+        """Run event streams, each a sample of its own from fresh potentials.
+
+        Args:
+            deployment: what runs.
+            events: by input, the events of each sample, in the order in which they are sent: structured
+                arrays with x, y, t in microseconds from the start of the sample, and p, the channel.
+            record: hidden populations to record beside the outputs.
+            progress: called with (samples done, samples in all).
+
+        Returns:
+            By population, the spikes of each sample as events, in the order in which they came.
+
+        Raises:
+            As `run`.
+        """
+        given = {name: [as_events(each) for each in samples] for name, samples in events.items()}
+        counts = {len(samples) for samples in given.values()}
+        if {p.name for p in deployment.network.inputs} != set(given) or len(counts) != 1 or counts == {0}:
+            limit = ", ".join(p.name for p in deployment.network.inputs)
+            message = "events are given for every input, as many samples for each"
+            raise DataError(message, found=", ".join(given), limit=limit)
+        self._check(deployment, select(deployment.network, Recording(spikes=tuple(record)), 1))
+        last = max((int(each["t"].max(initial=0)) for samples in given.values() for each in samples), default=0)
+        steps = last // self.step_us + 1
+        recorded, _ = self._run_script(deployment, given, steps, list(record), progress)
+        names = dict.fromkeys([*record, *_spiking_outputs(deployment.network)])
+        return {name: unpacked(recorded, name) for name in names}
+
+    def _check(self, deployment: Deployment, selected: Selection) -> None:
+        """Refuse what a board cannot run or record, then what is not there."""
+        network = deployment.network
+        stepping = [p.name for p in network.populations if isinstance(p.neuron, SpeckStepIAF)]
+        if stepping:
+            message = "the chip knows no time steps: the profile is for the emulator"
+            raise UsageError(message, where=stepping[0], hint="use the profile 'chip'")
+        if selected.potentials:
+            found = ", ".join(selected.potentials)
+            hint = "record it on the emulator; the potentials after the last step are read"
+            raise UsageError("potentials of single steps cannot be recorded on a board", found=found, hint=hint)
+        available = samna_there(self.settings, self.python)
+        if not available.ready:
+            raise HardwareUnavailable(available.found, where=self.name, hint=available.hint)
+
+    def _run_script(
+        self,
+        deployment: Deployment,
+        given: Mapping[str, list[Events]],
+        steps: int,
+        hidden: Sequence[str],
+        progress: Progress | None,
+    ) -> tuple[dict[str, Array], str]:
+        """What the script wrote, and what it ran on."""
+        seen = _Output(progress)
+        with tempfile.TemporaryDirectory(prefix="nmdeploy-samna-") as scratch:
+            folder = Path(scratch)
+            files = script_files(deployment, steps, self.step_us)
+            write_files({**files, "inputs.npz": npz_bytes(packed(given))}, folder)
+            try:
+                run_child(
+                    [str(self.python), "run.py", "--out", "result.npz", "--end-with-stdin", *self._options(hidden)],
+                    what="samna",
+                    folder=folder,
+                    limit_s=self.settings.limit_s,
+                    environment={**clean_environment(self.settings), "TMPDIR": scratch},
+                    on_line=seen,
+                )
+            except RunError as error:
+                raise seen.explained(error, len(next(iter(given.values())))) from error
+            result = read_npz(folder / "result.npz")
+        return result, f"run on {chips()[deployment.chip].title} ({result.pop('ran_on')!s})"
+
+    def _options(self, hidden: Sequence[str]) -> list[str]:
+        board = ["--board", self.settings.board] if self.settings.board else []
+        patience = [part for name, value in self.patience.items() for part in (f"--{name}", str(value))]
+        return [*board, *patience, *(part for name in hidden for part in ("--monitor", name))]
+
+    def _raster(self, population: Population, samples: list[Events], steps: int) -> Array:
+        """A population's spikes `[T, N, *shape]`."""
+        rasters = []
+        for events in samples:
+            kept = events.copy()
+            kept["t"] = np.minimum(kept["t"], (steps - 1) * self.step_us)
+            rasters.append(events_to_raster(kept, as_map(population.shape), steps, self.step_us))
+        counts = np.stack(rasters, axis=1).reshape(steps, len(samples), *population.shape)
+        kind = spike_type(population)
+        largest = int(np.iinfo(kind).max)
+        if counts.max() > largest:
+            message = "a neuron fired more often in one step than a result can hold"
+            raise RunError(message, where=population.name, found=int(counts.max()), limit=largest)
+        return counts.astype(kind)
+
+
+class _Output:
+    """Reads what the script prints.
+
+    Args:
+        progress: is told of every sample that is done.
+    """
+
+    def __init__(self, progress: Progress | None) -> None:
+        self.progress, self.done, self.lines = progress, 0, list[str]()
+
+    def __call__(self, line: str) -> None:
+        self.lines.append(line)
+        match = _SAMPLE_DONE.fullmatch(line)
+        if match:
+            self.done = int(match[1])
+            if self.progress is not None:
+                self.progress(self.done, int(match[2]))
+
+    def explained(self, error: RunError, samples: int) -> Exception:
+        """The failure in the user's terms."""
+        for line in self.lines:
+            if line.startswith(_NO_BOARD):
+                return HardwareUnavailable(line, where="board", hint="nmdeploy doctor tells what is there")
+            if line.startswith(_REFUSED):
+                hint = "nmdeploy's rules let it pass; please report it with the bundle"
+                return RunError("samna refuses the configuration", found=line.removeprefix(_REFUSED), hint=hint)
+        if not self.lines:
+            return error
+        what = f"{error.what}; {self.done} of {samples} samples had been recorded"
+        return RunError(what, where="board", found=error.found, limit=error.limit, hint=error.hint)
+
+
+def _spiking_outputs(network: Network) -> list[str]:
+    return [name for name in network.outputs if not network[name].is_input]
+
+
+def _shaped(network: Network, key: str, values: Array) -> Any:
+    """Final potentials `[N, C, H, W]` as `[N, *shape]`."""
+    return values.reshape(len(values), *network[key.removesuffix(".final_v")].shape)
