@@ -1,0 +1,24 @@
+"""How much of a time step a core works: what its neurons take, and what synapses can take."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from nmdeploy.target import Chip
+from targets.spinnaker.mapper.wiring import Incoming
+
+
+def tick_instructions(neurons: int, chip: Chip) -> int:
+    """Instructions of updating the neurons of a core in one step, spikes aside (a lower bound of its cycles)."""
+    return neurons * chip.limit("neuron_instructions")
+
+
+def busiest_events(incoming: Sequence[Incoming]) -> int:
+    """Synaptic events on the busiest core of a PyNN population in a step in which all its sources spike."""
+    return sum(each.events for each in incoming)
+
+
+def events_in_time(chip: Chip) -> int:
+    """Synaptic events that a core works off in one step, from the rate published for a whole board of 48 chips."""
+    board = chip.figures["board_synapse_events"].value
+    return int(board / (48 * chip.limit("chip_cores")) * chip.figures["time_step"].value)

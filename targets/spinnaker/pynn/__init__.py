@@ -1,0 +1,1 @@
+"""What emitted PyNN scripts run: it builds the network, runs samples, records; needs PyNN and numpy, not nmdeploy."""
