@@ -8,26 +8,32 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from nmdeploy.backend import DEFAULT_SETTINGS, Backend, RunSettings
+from nmdeploy.backend import DEFAULT_SETTINGS, RunSettings
 
 if TYPE_CHECKING:
     from nmdeploy.deployment import Deployment
+    from nmdeploy.harness.runner import Runner
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
-EMULATOR = "emulator"
+PLACES = ("auto", "board", "vendor", "emulator")
 
 
-def backend_options(command: Command) -> Command:
-    """Add the options that say what runs: `on`, `vendor_python`, `board`, `limit`."""
+def backend_options(default: str) -> Callable[[Command], Command]:
+    """Add the options that say what runs: `on`, `require_hardware`, `vendor_python`, `board`, `limit`.
+
+    Args:
+        default: of `--on`.
+    """
     options = (
         click.option(
             "--on",
-            default=EMULATOR,
+            default=default,
             show_default=True,
-            type=click.Choice([EMULATOR, "vendor", "board"]),
-            help="nmdeploy's emulator, the vendor's own software, or a board.",
+            type=click.Choice(PLACES),
+            help="nmdeploy's emulator, the vendor's own software, a board, or the best of them that is there.",
         ),
+        click.option("--require-hardware", is_flag=True, help="Fail, with exit code 4, where no board is there."),
         click.option(
             "--vendor-python",
             "--lava-python",
@@ -41,30 +47,33 @@ def backend_options(command: Command) -> Command:
             default=DEFAULT_SETTINGS.limit_s,
             show_default=True,
             type=click.FloatRange(0, min_open=True),
-            help="Seconds after which the vendor's software is ended.",
+            help="Seconds after which a run is ended.",
         ),
     )
-    for option in reversed(options):
-        command = option(command)
-    return command
+
+    def add(command: Command) -> Command:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return add
 
 
-def chosen_backend(
-    deployment: Deployment, on: str, vendor_python: Path | None, board: str | None, limit: float
-) -> Backend | None:
-    """The backend that the options name; None for the emulator.
+def chosen_runner(
+    deployment: Deployment,
+    on: str,
+    require_hardware: bool,
+    vendor_python: Path | None,
+    board: str | None,
+    limit: float,
+) -> Runner:
+    """What the options say shall run a deployment.
 
     Raises:
-        UsageError: when the chip family is not installed or has no such backend.
+        UsageError: when the chip family has no such place to run.
+        HardwareUnavailable: when what is asked for is not ready.
     """
-    from nmdeploy.errors import UsageError
-    from nmdeploy.registry import targets
+    from nmdeploy.harness.runner import choose_runner
 
-    if on == EMULATOR:
-        return None
-    target = targets().get(deployment.target)
-    backends = {} if target is None else target.backends(RunSettings(vendor_python, board, limit))
-    if on not in backends:
-        limits = ", ".join([EMULATOR, *backends])
-        raise UsageError("the chip family cannot be run there", where=deployment.target, found=on, limit=limits)
-    return backends[on]
+    settings = RunSettings(vendor_python, board, limit)
+    return choose_runner(deployment.target, on, settings, require_hardware=require_hardware)

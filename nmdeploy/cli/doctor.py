@@ -20,8 +20,10 @@ LIBRARIES = (
     ("lava-nc", "loihi", "running Loihi bundles on Lava in this interpreter (Python 3.10 only)"),
     ("onnx", "onnx", "nothing yet; import from ONNX comes later"),
     ("nir", "nir", "nothing yet; import from NIR comes later"),
-    ("sinabs", "dynapcnn", "nothing yet; DYNAP-CNN and Speck come later"),
-    ("sPyNNaker", "spinnaker", "nothing yet; SpiNNaker comes later"),
+    ("sinabs", "dynapcnn", "comparing Speck bundles with sinabs, in tests and benchmarks"),
+    ("samna", None, "running bundles on DYNAP-CNN and Speck boards"),
+    ("aedat", "aedat", "reading events from .aedat4"),
+    ("sPyNNaker", "spinnaker", "SpiNNaker's own mapper, and machines, in this interpreter (Python 3.11 and later)"),
 )
 
 

@@ -1,11 +1,12 @@
 """The `nmdeploy` command: one readable line for an error, and an exit code that says which.
 
 Exit codes: 0 done, 1 a check failed, 2 usage or unusable input, 3 does not fit the
-chip, 4 hardware demanded and none there, 130 interrupted.
+chip, 4 hardware demanded and none there, 130 interrupted, 143 terminated.
 """
 
 from __future__ import annotations
 
+import signal
 import sys
 from importlib import import_module
 
@@ -18,7 +19,9 @@ COMMANDS = {
     "map": ("nmdeploy.cli.place", "map_command"),
     "emit": ("nmdeploy.cli.emit", "emit_command"),
     "run": ("nmdeploy.cli.run", "run_command"),
-    "test": ("nmdeploy.cli.run", "test_command"),
+    "test": ("nmdeploy.cli.check", "test_command"),
+    "compare": ("nmdeploy.cli.check", "compare_command"),
+    "diff": ("nmdeploy.cli.diff", "diff_command"),
     "report": ("nmdeploy.cli.report", "report_command"),
     "bench": ("nmdeploy.cli.bench", "bench_command"),
     "targets": ("nmdeploy.cli.targets", "targets_command"),
@@ -54,7 +57,13 @@ def cli() -> None:
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit."""
+    signal.signal(signal.SIGTERM, _terminated)
     sys.exit(run(arguments))
+
+
+def _terminated(_number: int, _frame: object) -> None:
+    """End as an interrupt does, so that child processes and temporary folders go too."""
+    sys.exit(128 + signal.SIGTERM)
 
 
 def run(arguments: list[str] | None = None) -> int:

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 import click
 
+from nmdeploy.convert.exact.recipe import BOUNDS
 from nmdeploy.convert.resets import AUTO
 from nmdeploy.pipeline import METHODS, Recipe
 
@@ -28,7 +29,8 @@ def recipe_options(command: Command) -> Command:
             default=_DEFAULTS.method,
             show_default=True,
             type=click.Choice(METHODS),
-            help="rate: activations become spike rates; rate-calibrated: fitted to what the chip makes of them.",
+            help="rate: activations become spike rates; rate-calibrated: fitted to what the chip makes of them; "
+            "exact: spike counts equal a quantized network, integer for integer.",
         ),
         click.option(
             "--steps", default=_DEFAULTS.steps, show_default=True, type=click.IntRange(1), help="Input steps."
@@ -77,14 +79,28 @@ def recipe_options(command: Command) -> Command:
             "--scale",
             default=_DEFAULTS.scale,
             show_default=True,
-            type=click.Choice(["max", "percentile", "mse", "power-of-two"]),
-            help="How integer scales are found.",
+            help="How integer scales are found: max, percentile, mse, power-of-two, or a scheme of the chip's own "
+            "(see `nmdeploy targets`).",
         ),
         click.option(
             "--per-channel/--per-layer",
             "per_channel",
             default=None,
             help="Integer scales for each output channel, or for each layer; default: what the chip does best.",
+        ),
+        click.option(
+            "--levels",
+            default=_DEFAULTS.levels,
+            show_default=True,
+            type=click.IntRange(1),
+            help="For exact: largest spike count of a hidden neuron.",
+        ),
+        click.option(
+            "--bounds",
+            default=_DEFAULTS.bounds,
+            show_default=True,
+            type=click.Choice(BOUNDS),
+            help="For exact: bounds of sums, proven for every input or sampled on the calibration data.",
         ),
         click.option("--seed", default=_DEFAULTS.seed, show_default=True, help="Seed of everything random."),
     )

@@ -1,16 +1,20 @@
-"""`nmdeploy run` and `nmdeploy test`: run a bundle on data, or on its own test vectors."""
+"""`nmdeploy run`: run a bundle on data."""
 
 from __future__ import annotations
 
-import io
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from nmdeploy.cli.backends import EMULATOR, backend_options, chosen_backend
+from nmdeploy.cli.backends import backend_options, chosen_runner
 from nmdeploy.cli.console import progress, say
 from nmdeploy.cli.options import existing_file, new_file
+from nmdeploy.errors import UsageError
+
+if TYPE_CHECKING:
+    from nmdeploy.data import Samples
+    from nmdeploy.deployment import Deployment
 
 
 @click.command("run")
@@ -18,24 +22,37 @@ from nmdeploy.cli.options import existing_file, new_file
 @click.option("--data", required=True, type=existing_file, help="Samples as .npz.")
 @click.option("--samples", type=click.IntRange(1), help="Only the first so many.")
 @click.option("--steps", type=click.IntRange(1), help="Input steps; default: the bundle's.")
-@click.option("--out", "-o", type=new_file, help="Write labels, scores and ties as .npz.")
-@backend_options
+@click.option("--orders", type=click.IntRange(2), help="Run so many candidate orders of events; print the spread.")
+@click.option("--out", "-o", type=new_file, help="Write labels, scores and ties (and the spread) as .npz.")
+@backend_options("emulator")
 def run_command(
-    bundle: Path, data: Path, samples: int | None, steps: int | None, out: Path | None, on: str, **where: Any
+    bundle: Path,
+    data: Path,
+    samples: int | None,
+    steps: int | None,
+    orders: int | None,
+    out: Path | None,
+    on: str,
+    **where: Any,
 ) -> None:
     """Run BUNDLE on samples, bit by bit, and print its decisions' accuracy."""
-    import numpy as np
-
     from nmdeploy.bundle import load
     from nmdeploy.bundle.atomic import write_replacing
+    from nmdeploy.convert.exact.recipe import early_remark
     from nmdeploy.cost import modelled_cost
-    from nmdeploy.data import load_samples
+    from nmdeploy.data import load_samples, npz_bytes
     from nmdeploy.inference import infer
     from nmdeploy.report import Accuracy, cost_line
+    from nmdeploy.report.exactness import exactness_line
+    from nmdeploy.report.figures import Kind
+    from nmdeploy.spread import exactness
 
     deployment = load(bundle)
     given = load_samples(data, "test", deployment.network.inputs[0].shape).first(samples)
-    backend = chosen_backend(deployment, on, **where)
+    runner = chosen_runner(deployment, on, **where)
+    backend = runner.backend
+    if orders is not None and backend is not None:
+        raise UsageError("candidate orders are for the emulator", where="--orders", found=f"--on {on}")
     with progress("emulating" if backend is None else "running") as advance:
         outcome = infer(deployment, given.x, steps=steps, backend=backend, progress=advance)
     result, decision = outcome.result, outcome.decision
@@ -45,32 +62,36 @@ def run_command(
     say(f"{result.samples} samples, {result.steps} steps each, {result.origin}, profile {deployment.profile.name}")
     if result.synaptic_operations:  # a board tells its output spikes only
         say(f"per inference: {spikes:.1f} spikes, {operations:.1f} synaptic operations ({counted})")
+    holds = exactness(deployment)
+    if holds is not None and backend is None:
+        say("; ".join([exactness_line(holds), *holds.reasons]))
+    early = early_remark(deployment, given.x) if backend is None else None
+    if early is not None:
+        say(early)
+    for remark in result.remarks:
+        say(f"reported: {remark}")
     cost = modelled_cost(deployment, given.x, steps)
     if cost is not None:
         say(cost_line(cost))
     if given.y is not None:
-        kind = "measured" if on == "board" else "emulated"
-        say(str(Accuracy.of("chip" if backend is None else on, decision, given.y, kind, result.steps)))
+        stage = "chip" if backend is None else runner.on
+        say(str(Accuracy.of(stage, decision, given.y, Kind(runner.kind), result.steps)))
+    content = {"labels": decision.labels, "scores": decision.scores, "tied": decision.tied}
+    if orders is not None:
+        content |= _say_spread(deployment, given, orders, steps)
     if out is not None:
-        packed = io.BytesIO()
-        np.savez_compressed(packed, labels=decision.labels, scores=decision.scores, tied=decision.tied)
-        write_replacing(out, packed.getvalue())
+        write_replacing(out, npz_bytes(content))
         say(f"written: {out}")
 
 
-@click.command("test")
-@click.argument("bundle", type=existing_file)
-@backend_options
-def test_command(bundle: Path, on: str, **where: Any) -> None:
-    """Replay the test vectors that BUNDLE carries, and compare every integer; exits with 1 on any difference."""
-    from nmdeploy.bundle import load, replay
-    from nmdeploy.errors import CheckFailed
+def _say_spread(deployment: Deployment, given: Samples, orders: int, steps: int | None) -> dict[str, Any]:
+    """Print the spread over candidate orders; returns its arrays."""
+    from nmdeploy.report.exactness import spread_arrays, spread_sections
+    from nmdeploy.report.render import text_section
+    from nmdeploy.spread import spread
 
-    deployment = load(bundle)
-    backend = chosen_backend(deployment, on, **where)
-    with progress("replaying") as advance:
-        report = replay(deployment, backend, advance)
-    say(str(report))
-    if not report.passed:
-        runner = "the emulator" if on == EMULATOR else f"what was {report.origin}"
-        raise CheckFailed(f"{runner} does not meet the bundle's test vectors", where=str(bundle))
+    with progress("emulating orders") as advance:
+        found = spread(deployment, given.x, orders, steps=steps, progress=advance)
+    for section in spread_sections(found, given.y):
+        say(f"\n{text_section(section)}")
+    return spread_arrays(found)

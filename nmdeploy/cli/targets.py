@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from nmdeploy.cli.console import say
 from nmdeploy.errors import CheckFailed, UsageError
+
+if TYPE_CHECKING:
+    from nmdeploy.target import Chip, Target
 
 
 @click.command("targets")
@@ -19,11 +23,11 @@ def targets_command(figures: bool) -> None:
 
     known = targets()
     rows = [
-        (f"{target.name}:{chip.name}", chip.title, ", ".join(target.profiles(chip)), chip.soma)
+        (f"{target.name}:{chip.name}", chip.title, ", ".join(target.profiles(chip)), _schemes(target, chip), chip.soma)
         for target in known.values()
         for chip in target.chips().values()
     ]
-    say(table(("name", "chip", "profiles", "neuron"), rows) if rows else "no targets are installed")
+    say(table(("name", "chip", "profiles", "scales", "neuron"), rows) if rows else "no targets are installed")
     if figures:
         for target in known.values():
             for chip in target.chips().values():
@@ -36,6 +40,11 @@ def targets_command(figures: bool) -> None:
                 )
     for name, reason in broken_targets().items():
         say(f"target {name} cannot be loaded: {reason}")
+
+
+def _schemes(target: Target, chip: Chip) -> str:
+    """The family's own ways to find integer scales."""
+    return ", ".join(target.quantizers(chip, target.profiles(chip)[0])) or "-"
 
 
 @click.command("conformance")
@@ -57,9 +66,10 @@ def conformance_command(target: str, paths: tuple[Path, ...], profile: str | Non
         say(f"skipped: {reason}")
     for mismatch in report.first:
         say(str(mismatch))
+    values = f"{report.values} values without a step, " if report.values else ""
     say(
         f"{report.target}/{report.profile}: {report.files} files, {report.nets} nets, "
-        f"{report.neuron_steps} neuron-steps, {report.mismatches} mismatches (emulated)"
+        f"{report.neuron_steps} neuron-steps, {values}{report.mismatches} mismatches (emulated)"
     )
     if not report.passed:
         raise CheckFailed("the emulator does not meet the recorded vectors", found=f"{report.mismatches} mismatches")

@@ -116,12 +116,37 @@ def test_map_says_how_far_it_is_from_the_least_and_how_few_chips_do(capsys):
     [
         (["--chips", "2", "--smallest"], "--chips and --smallest exclude each other"),
         (["--chips", "0"], "0 is not in the range"),
-        (["-o", "x.nmd"], "ask for one with --target, --chips or --smallest"),
+        (["-o", "x.nmd"], "ask for one with --target, --chips, --mapper or --smallest"),
     ],
 )
 def test_map_refuses_options_that_make_no_sense(capsys, options, message):
     assert run(["map", "net.nmd", *options]) == 2
     assert message in capsys.readouterr().err
+
+
+def test_map_by_another_mapper(capsys):
+    printed(capsys, "map", "net.nmd", "--target", "speck2f/leak", "-o", "speck.nmd")
+    printed(capsys, "map", "speck.nmd", "--mapper", "sinabs", "-o", "theirs.nmd")
+    assert "mapper" in printed(capsys, "report", "theirs.nmd")
+    from nmdeploy.bundle import load
+
+    cores = {name: [each.core for each in load(name).placement.cores] for name in ("speck.nmd", "theirs.nmd")}
+    assert cores["theirs.nmd"][0] == 0 < cores["speck.nmd"][0]
+    assert run(["map", "net.nmd", "--mapper", "sinabs"]) == 2
+    assert "the target has no such mapper" in capsys.readouterr().err
+
+
+def test_energies_of_the_user_are_for_chips_without_published_ones(capsys):
+    assert run(["report", "net.nmd", "--pj-per-operation", "5"]) == 2
+    assert "published, and counted already" in capsys.readouterr().err
+    assert run(["report", "net.nmd", "--static-mw", "5"]) == 2
+    assert "--static-mw needs --pj-per-operation" in capsys.readouterr().err
+    printed(capsys, "map", "net.nmd", "--target", "loihi2", "-o", "unmeasured.nmd")
+    assert run(["report", "unmeasured.nmd", "--pj-per-operation", "5"]) == 2
+    assert "the bundle holds no counted events" in capsys.readouterr().err
+    printed(capsys, "convert", "net.pt2", "--data", "data.npz", "--steps", "4", "--target", "loihi2", "-o", "two.nmd")
+    assert "Energy: " not in printed(capsys, "report", "two.nmd")
+    assert "Energy: " in printed(capsys, "report", "two.nmd", "--pj-per-operation", "5")
 
 
 @pytest.mark.parametrize("form", ["text", "markdown", "json"])
@@ -169,6 +194,11 @@ def test_convert_takes_scales_per_channel_when_asked(capsys):
 def test_a_profile_that_the_chip_has_not(capsys):
     assert run(["convert", "net.pt2", "--data", "data.npz", "--target", "loihi1/soft"]) == 2
     assert "no such profile (found 'soft', limit chip, subtract)" in capsys.readouterr().err
+
+
+def test_a_scale_that_the_chip_has_not(capsys):
+    assert run(["convert", "net.pt2", "--data", "data.npz", "--scale", "magic"]) == 2
+    assert "unknown scale for loihi1/chip (found 'magic', limit max, percentile, mse, " in capsys.readouterr().err
 
 
 def test_targets_lists_chips_with_sources(capsys):
