@@ -30,6 +30,8 @@ from nmdeploy.coding import (
 from nmdeploy.convert.calibrate import calibrate
 from nmdeploy.convert.calibrate.ceilings import bounded_rates
 from nmdeploy.convert.checks import check_choice
+from nmdeploy.convert.exact import ExactNetwork, QuantizedAnn
+from nmdeploy.convert.exact.recipe import PROVEN, check_exact, exact_figures, exact_network, with_latency
 from nmdeploy.convert.integers import to_integers
 from nmdeploy.convert.resets import AUTO, chosen_reset, with_reset
 from nmdeploy.convert.spiking import to_spiking
@@ -59,8 +61,8 @@ VECTORS = 2
 
 _PREFIX = "recipe."
 
-RATE, RATE_CALIBRATED = "rate", "rate-calibrated"
-METHODS = (RATE, RATE_CALIBRATED)
+RATE, RATE_CALIBRATED, EXACT = "rate", "rate-calibrated", "exact"
+METHODS = (RATE, RATE_CALIBRATED, EXACT)
 """The conversions, by the names that users give."""
 
 
@@ -75,22 +77,28 @@ class Recipe(Record):
 
     Attributes:
         method: `rate`: activations become spike rates, scaled by `normalization`;
-            `rate-calibrated`: then fitted, layer by layer, to what the chip makes of them.
-        steps: input steps of one inference.
+            `rate-calibrated`: then fitted, layer by layer, to what the chip makes of them;
+            `exact`: spike counts equal a quantized network, integer for integer.
+        steps: input steps of one inference; with `exact` the layers' own phases follow.
         normalization: `percentile`, `max`, `model` or `fixed` (see `to_spiking`).
         percentile: for `percentile`.
         factor: for `fixed`.
         input: `spikes` (binary, evenly spaced) or `current` (graded values).
         low, high: range of the network's real inputs.
         readout: `count`, `potential`, or `auto`: `count` for the method `rate`, the better one on
-            the calibration samples for `rate-calibrated`.
+            the calibration samples for `rate-calibrated`, `potential` (the only one) for `exact`.
         reset: of the ideal neurons: `subtract`, `zero`, or `auto` for the best one that the
             chip can do.
         v_init_fraction: initial membrane potential as a share of the threshold;
             `rate-calibrated` finds it by itself.
-        scale: how integer scales are found.
+        scale: how integer scales are found: a `ScaleMethod`, or a scheme of the chip's own
+            (`Target.quantizers`), which sees the calibration samples; with `rate-calibrated` it does
+            without, as the fit is to the integers that it had.
         per_channel: whether each output channel has its own scale; None: where that costs
             the chip nothing.
+        levels: for `exact`: the largest count of a hidden neuron.
+        bounds: for `exact`: whether sums are bounded as `proven` for every input, or as `sampled`
+            on the calibration samples.
         seed: of everything random.
     """
 
@@ -107,6 +115,8 @@ class Recipe(Record):
     v_init_fraction: float = 0.0
     scale: str = ScaleMethod.MAX.value
     per_channel: bool | None = None
+    levels: int = 8
+    bounds: str = PROVEN
     seed: int = 0
 
     @property
@@ -137,12 +147,13 @@ class Recipe(Record):
 
 @dataclass(frozen=True)
 class Stages:
-    """Every form a network takes on its way to the chip."""
+    """Every form a network takes on its way to the chip; `quantized` with the recipe `exact` only."""
 
     graph: AnnGraph
     spiking: Network
     integers: Network
     deployment: Deployment
+    quantized: QuantizedAnn | None = None
 
 
 def build(graph: AnnGraph, calibration: NDArray[Any], chip: Choice, recipe: Recipe, stage: Stage = silent) -> Stages:
@@ -159,12 +170,18 @@ def build(graph: AnnGraph, calibration: NDArray[Any], chip: Choice, recipe: Reci
         NmdeployError: whatever a stage finds wrong; `FitError` when the chip is too small.
     """
     check_choice("recipe", recipe.method, METHODS)
+    _check_scale(chip, recipe)
     with stage("converting") as progress:
         spiking = _converted(graph, calibration, chip, recipe, progress)
+    seen: NDArray[Any] | None = calibration
     if recipe.method == RATE_CALIBRATED:
+        seen = None
         with stage(f"calibrating for {chip.chip.title}") as progress:
             spiking = _calibrated(graph, spiking, calibration, chip, recipe, progress)
-    integers, deployment = place(spiking, chip, recipe, stage)
+    if recipe.method == EXACT:
+        exact, deployment = _place_exact(spiking, chip, recipe, stage, 1, calibration)
+        return Stages(graph, spiking, exact.network, deployment, exact.ann)
+    integers, deployment = place(spiking, chip, recipe, stage, calibration=seen)
     return Stages(graph, spiking, integers, deployment)
 
 
@@ -175,7 +192,9 @@ def _converted(graph: AnnGraph, samples: NDArray[Any], chip: Choice, recipe: Rec
         hint = "leave it out, or take the recipe 'rate'"
         message = "the recipe finds initial potentials by itself"
         raise UsageError(message, where=recipe.method, found=f"v_init_fraction={recipe.v_init_fraction}", hint=hint)
-    chosen = "potential" if calibrated else "count"
+    if recipe.method == EXACT:
+        check_exact(recipe, chip)
+    chosen = "count" if recipe.method == RATE else "potential"
     return to_spiking(
         graph,
         samples,
@@ -202,13 +221,25 @@ def _calibrated(
         encoder=recipe.encoder,
         ceilings=bounded_rates(graph, spiking),
         choose_readout=recipe.readout == AUTO,
-        quantize=lambda network: _integers(network, chip, recipe),
+        quantize=lambda network: _integers(network, chip, recipe, None),
         seed=recipe.seed,
         progress=progress,
     ).network
 
 
-def _integers(network: Network, chip: Choice, recipe: Recipe) -> Network:
+def _check_scale(chip: Choice, recipe: Recipe) -> None:
+    """Raise UsageError for a way to find scales that the chip does not have, or that does not go with the rest."""
+    own = tuple(chip.target.quantizers(chip.chip, chip.profile))
+    check_choice(f"scale for {chip.name}", recipe.scale, (*(method.value for method in ScaleMethod), *own))
+    if recipe.scale in own and recipe.per_channel is not None:
+        hint = "leave per_channel out"
+        raise UsageError("the scheme knows by itself which scales may differ", where=recipe.scale, hint=hint)
+
+
+def _integers(network: Network, chip: Choice, recipe: Recipe, calibration: NDArray[Any] | None) -> Network:
+    scheme = chip.target.quantizers(chip.chip, chip.profile).get(recipe.scale)
+    if scheme is not None:
+        return scheme(network, calibration)
     return to_integers(
         network,
         chip.precision,
@@ -219,15 +250,26 @@ def _integers(network: Network, chip: Choice, recipe: Recipe) -> Network:
 
 
 def place(
-    spiking: Network, chip: Choice, recipe: Recipe, stage: Stage = silent, *, chips: int | None = 1
+    spiking: Network,
+    chip: Choice,
+    recipe: Recipe,
+    stage: Stage = silent,
+    *,
+    chips: int | None = 1,
+    calibration: NDArray[Any] | None = None,
 ) -> tuple[Network, Deployment]:
     """Quantize a float spiking network for a chip (or `chips` of them), lower it and give it cores.
 
     Neurons first get the recipe's reset; with `auto` that is the one this chip does best.
+    The samples, if any, are for the chip's own ways to find scales, and for sampled bounds.
     """
+    if recipe.method == EXACT:
+        exact, deployment = _place_exact(spiking, chip, recipe, stage, chips, calibration)
+        return exact.network, deployment
+    _check_scale(chip, recipe)
     fitting = with_reset(spiking, recipe.reset, chip)
     with stage(f"mapping to {chip.chip.title}"):
-        integers = _integers(fitting, chip, recipe)
+        integers = _integers(fitting, chip, recipe, calibration)
         deployment = deploy(
             integers,
             chip,
@@ -239,6 +281,24 @@ def place(
             source=spiking,
         )
     return integers, deployment
+
+
+def _place_exact(
+    spiking: Network, chip: Choice, recipe: Recipe, stage: Stage, chips: int | None, calibration: NDArray[Any] | None
+) -> tuple[ExactNetwork, Deployment]:
+    with stage(f"mapping to {chip.chip.title}"):
+        exact = exact_network(spiking, chip, recipe, calibration)
+        deployment = deploy(
+            exact.network,
+            chip,
+            chips=chips,
+            encoder=exact.encoder,
+            readout=default_readout(spiking),
+            steps=exact.steps,
+            provenance=recipe.provenance(),
+            source=spiking,
+        )
+    return exact, with_latency(deployment, exact)
 
 
 def measure(stages: Stages, samples: Samples, recipe: Recipe, stage: Stage = silent, on: str = "") -> Deployment:
@@ -261,19 +321,14 @@ def measure(stages: Stages, samples: Samples, recipe: Recipe, stage: Stage = sil
         raise DataError("accuracy needs labelled samples", hint="add y to the data file")
     labels = samples.y
     runs: dict[str, Inference] = {}
-    forms: dict[str, Network | Deployment] = {
-        "float SNN": stages.spiking,
-        "integer SNN": stages.integers,
-        "chip": stages.deployment,
-    }
-    for title, network in forms.items():
+    for title, (network, encoder, steps) in _forms(stages, recipe).items():
         with stage(f"running the {title}") as progress:
             runs[title] = infer(
                 network,
                 samples.x,
-                encoder=recipe.encoder,
+                encoder=encoder,
                 readout=stages.deployment.readout,
-                steps=recipe.steps,
+                steps=steps,
                 record=Recording(counts=(ALL,)),
                 progress=progress,
             )
@@ -288,15 +343,28 @@ def measure(stages: Stages, samples: Samples, recipe: Recipe, stage: Stage = sil
         cost = modelled_cost(stages.deployment, samples.x)
     if cost is not None:
         figures[COST] = cost.figure()
+    if stages.quantized is not None:
+        with stage("comparing with the quantized network"):
+            figures |= exact_figures(stages.quantized, stages.deployment, samples, runs["chip"].result, on)
     return with_vectors(stages.deployment.with_(figures=figures), samples.x[:VECTORS])
+
+
+def _forms(stages: Stages, recipe: Recipe) -> dict[str, tuple[Network | Deployment, Encoder | None, int]]:
+    """What runs on the way to the chip, with encoder and input steps."""
+    deployment = stages.deployment
+    last: dict[str, tuple[Network | Deployment, Encoder | None, int]] = {
+        "integer SNN": (stages.integers, deployment.encoder, deployment.steps),
+        "chip": (deployment, None, deployment.steps),
+    }
+    return last if recipe.method == EXACT else {"float SNN": (stages.spiking, recipe.encoder, recipe.steps), **last}
 
 
 def with_vectors(deployment: Deployment, samples: NDArray[Any]) -> Deployment:
     """The deployment with test vectors made from a few samples."""
     if deployment.encoder is None:
         raise UsageError("the deployment has no encoder", hint="pass encoder= to deploy")
-    source = deployment.network.inputs[0].name
-    return make_vectors(deployment, {source: deployment.encoder.encode(samples, deployment.steps)})
+    names = [population.name for population in deployment.network.inputs]
+    return make_vectors(deployment, deployment.encoder.inputs(names, samples, deployment.steps))
 
 
 def _ann_accuracy(graph: AnnGraph, x: NDArray[Any], labels: NDArray[np.int64], on: str) -> Accuracy:

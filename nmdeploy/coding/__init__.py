@@ -1,6 +1,7 @@
 """Encoders (samples to spikes) and read-outs (spikes to decisions)."""
 
 from nmdeploy.coding.base import Decision, Encoder, ReadOut
+from nmdeploy.coding.clocked import Clocked
 from nmdeploy.coding.encoders import Bernoulli, ConstantCurrent, DeterministicRate, Passthrough
 from nmdeploy.coding.readouts import FirstSpike, MembranePotential, SpikeCount, SpikesToDecision
 
@@ -8,6 +9,7 @@ __all__ = [
     "ENCODERS",
     "READOUTS",
     "Bernoulli",
+    "Clocked",
     "ConstantCurrent",
     "Decision",
     "DeterministicRate",
@@ -21,7 +23,7 @@ __all__ = [
 ]
 
 ENCODERS: dict[str, type[Encoder]] = {
-    cls.kind: cls for cls in (DeterministicRate, Bernoulli, ConstantCurrent, Passthrough)
+    cls.kind: cls for cls in (DeterministicRate, Bernoulli, ConstantCurrent, Passthrough, Clocked)
 }
 """Every encoder by kind; bundles know no others."""
 

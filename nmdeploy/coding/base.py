@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from nmdeploy.errors import UsageError
 from nmdeploy.structure import Record
 
 if TYPE_CHECKING:
@@ -40,6 +42,21 @@ class Encoder(Record, ABC):
         Raises:
             DataError: for NaN, an empty set, or values out of range, naming the value and the remedy.
         """
+
+    def inputs(self, names: Sequence[str], samples: NDArray[Any], steps: int) -> Mapping[str, NDArray[np.uint8]]:
+        """The spikes of all input populations; most encoders know one.
+
+        Args:
+            names: of the input populations.
+            samples, steps: as for `encode`.
+
+        Raises:
+            UsageError: for input populations that the encoder does not know.
+            DataError: as from `encode`.
+        """
+        if len(names) != 1:
+            raise UsageError("one input population is needed here", found=", ".join(names) or "none", limit=1)
+        return {names[0]: self.encode(samples, steps)}
 
 
 @dataclass(frozen=True)

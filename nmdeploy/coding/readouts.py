@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from nmdeploy.network import Population
 
 
-def _classes(population: Population) -> int:
-    """Number of classes of an output population `(classes,)` or `(classes, 1, 1)`."""
+def _check_classes(population: Population) -> None:
+    """Raise ShapeError unless an output population is `(classes,)` or `(classes, 1, 1)`."""
     if population.size != population.shape[0]:
         raise ShapeError(
             "a read-out needs one neuron for each class",
@@ -27,7 +27,12 @@ def _classes(population: Population) -> int:
             found=population.shape,
             limit="(classes,) or (classes, 1, 1)",
         )
-    return population.size
+
+
+def _by_class(values: NDArray[Any], population: Population) -> NDArray[Any]:
+    """Values `[..., *population.shape]` of the neurons that stand for a class, `[..., classes]`."""
+    leading = values.shape[: values.ndim - len(population.shape)]
+    return values.reshape(*leading, population.size)[..., :: population.readout_step]
 
 
 def _recorded(records: Mapping[str, NDArray[Any]], population: Population, what: str, option: str) -> NDArray[Any]:
@@ -58,24 +63,24 @@ class SpikeCount(ReadOut):
     kind: ClassVar[str] = "SpikeCount"
 
     def decide(self, result: Result, population: Population) -> Decision:
-        classes = _classes(population)
+        _check_classes(population)
         _check_spiking(population, self.kind)
         counts = _recorded(result.counts, population, "spike counts", "counts")
-        return Decision.of_scores(counts.reshape(len(counts), classes))
+        return Decision.of_scores(_by_class(counts, population))
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class MembranePotential(ReadOut):
     """The class with the highest potential after the last step, of neurons that only integrate.
 
-    Scores are potential * `population.potential_scale`, so classes with different
-    integer scales compare by value.
+    Scores are (potential - `population.potential_offset`) * `population.potential_scale`, so
+    classes with different integer scales compare by value.
     """
 
     kind: ClassVar[str] = "MembranePotential"
 
     def decide(self, result: Result, population: Population) -> Decision:
-        classes = _classes(population)
+        _check_classes(population)
         if isinstance(population.neuron, IF):
             raise UsageError(
                 "the output neurons spike, so their potential is only what is left after the resets",
@@ -84,8 +89,9 @@ class MembranePotential(ReadOut):
                 hint="read them out with SpikeCount, or convert with readout='potential'",
             )
         potentials = _recorded(result.final_potentials, population, "final potentials", "potentials")
-        values = potentials * np.asarray(population.potential_scale, dtype=np.float64)
-        return Decision.of_scores(values.reshape(len(values), classes))
+        from_zero = potentials - np.asarray(population.potential_offset, dtype=np.int64)
+        values = from_zero * np.asarray(population.potential_scale, dtype=np.float64)
+        return Decision.of_scores(_by_class(values, population))
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -130,7 +136,7 @@ class FirstSpike(ReadOut):
 
 def _race(result: Result, population: Population, needed: int, read_out: str) -> Decision:
     """The class first to reach `needed` spikes, and the step in which it did."""
-    classes = _classes(population)
+    _check_classes(population)
     _check_spiking(population, read_out)
     spikes = _recorded(result.spikes, population, "spikes", "spikes")
     if len(spikes) != result.steps:
@@ -141,7 +147,7 @@ def _race(result: Result, population: Population, needed: int, read_out: str) ->
             limit=result.steps,
             hint="leave Recording(steps=...) at its default",
         )
-    totals = spikes.reshape(*spikes.shape[:2], classes).cumsum(axis=0, dtype=np.int64)
+    totals = _by_class(spikes, population).cumsum(axis=0, dtype=np.int64)
     left = (totals >= needed).sum(axis=0)
     decision = Decision.of_scores(left)
     decided = left.max(axis=1) > 0

@@ -150,3 +150,17 @@ def test_readouts_are_found_by_kind_and_hold_plain_values_only():
         values = {name: getattr(readout, name) for name in field_names(readout)}
         assert all(isinstance(value, (int, float, str, bool)) for value in values.values())
         assert cls(**values) == readout
+
+
+def test_classes_apart_from_each_other():
+    """Neurons between them stand for nothing, whatever they do."""
+    population = Population("out", (5, 1, 1), IF(1), readout_step=2)
+    spikes = trains("0111", "1111", "0011", "1111", "0000").reshape(4, 1, 5, 1, 1)
+    for read_out, label in ((SpikeCount(), 0), (FirstSpike(), 0), (SpikesToDecision(3), 0)):
+        decision = read_out.decide(result_of(spikes), population)
+        assert_array_equal(decision.labels, [label])
+        assert decision.scores.shape == (1, 3)
+    summing = Population("out", (5,), Integrator(), readout_step=2)
+    decision = MembranePotential().decide(result_of(potentials=[[1, 9, 3, 9, 2]]), summing)
+    assert_array_equal(decision.scores, [[1, 3, 2]])
+    assert_array_equal(decision.labels, [1])
