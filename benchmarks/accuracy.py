@@ -87,7 +87,7 @@ def model(name: str, state: Path) -> Any:
         "C": [*block(1), *block(32), *block(32), nn.Flatten(), nn.Linear(32, 10)],
     }
     made = nn.Sequential(*layers[name])
-    made.load_state_dict(torch.load(state, weights_only=True))
+    made.load_state_dict(torch.load(state, weights_only=True, map_location="cpu"))
     return made.eval()
 
 

@@ -31,10 +31,16 @@ class Mutation:
 
 NEURONS = "tests/nmdeploy/test_neurons.py"
 LOIHI = "tests/targets/loihi/test_neuron.py"
+SPINNAKER = "tests/targets/spinnaker/test_neuron.py tests/targets/spinnaker/test_fixed_point.py"
+RINGS = "tests/targets/spinnaker/test_ring_buffer.py"
+EXPONENTIAL = "tests/targets/spinnaker/test_exponential.py"
+LOCAL_ONLY = "tests/targets/spinnaker/test_local_only.py"
 REFERENCE = "tests/nmdeploy/emulator/test_reference.py"
 ENGINE = "tests/nmdeploy/emulator/test_engine.py"
 FORMATS = "tests/quantize/test_formats.py"
 ROUNDING = "tests/quantize/test_rounding.py"
+EVENTS = "tests/nmdeploy/emulator/test_event_engine.py"
+EVENT_REFERENCE = "tests/nmdeploy/emulator/test_event_reference.py tests/nmdeploy/emulator/test_event_order.py"
 COMPILED = "tests/nmdeploy/emulator/test_compiled_engine.py tests/nmdeploy/emulator/test_dense_kernel.py"
 MANTISSA = "tests/quantize/test_mantissa.py"
 MAPS = "tests/nmdeploy/test_linear_maps.py tests/nmdeploy/test_synapses.py"
@@ -75,6 +81,46 @@ MUTATIONS = (
     Mutation("nmdeploy/synapses/convolution.py", "outputs * stride - before", "outputs * stride + before", MAPS),
     Mutation("nmdeploy/synapses/plain.py", "y // self.factor[0]", "y // self.factor[1]", MAPS),
     Mutation("targets/loihi/neuron.py", "v - fired * np.left_shift", "v + fired * np.left_shift", LOIHI),
+    Mutation(
+        "targets/spinnaker/fixed_point.py", "np.right_shift(product, FRACTION_BITS)", "product // (ONE + 1)", SPINNAKER
+    ),
+    Mutation(
+        "targets/spinnaker/fixed_point.py",
+        "np.sign(scaled) * np.sign(divisor) * quotient",
+        "scaled // divisor",
+        SPINNAKER,
+    ),
+    Mutation(
+        "targets/spinnaker/neuron.py", "fired: NDArray[np.bool_] = v >= ", "fired: NDArray[np.bool_] = v > ", SPINNAKER
+    ),
+    Mutation("targets/spinnaker/neuron.py", "np.where(timer > 0,", "np.where(timer > 1,", SPINNAKER),
+    Mutation(
+        "targets/spinnaker/neuron.py", "np.maximum(wrap(v + arrived), self.v_reset)", "wrap(v + arrived)", SPINNAKER
+    ),
+    Mutation(
+        "targets/spinnaker/neuron.py",
+        "-(-divide(self.tau_refrac, self.time_step) >> FR",
+        "(divide(self.tau_refrac, self.time_step) >> FR",
+        SPINNAKER,
+    ),
+    Mutation("targets/spinnaker/neuron.py", "scale(inh, decays[1])", "scale(inh, decays[0])", SPINNAKER),
+    Mutation(
+        "targets/spinnaker/ring_buffer.py",
+        "np.minimum(sums, RING.maximum)",
+        "np.minimum(sums, RING.maximum + 1)",
+        RINGS,
+    ),
+    Mutation("targets/spinnaker/exponential.py", "= 5_294,", "= 5_293,", EXPONENTIAL),
+    Mutation("targets/spinnaker/local_only.py", "np.arange(-half, half + 1)", "np.arange(-half, half)", LOCAL_ONLY),
+    Mutation(
+        "targets/spinnaker/local_only.py", "return kernel_shape[1], kernel_shape[0]", "return kernel_shape", LOCAL_ONLY
+    ),
+    Mutation(
+        "targets/spinnaker/local_only.py",
+        "(x // pool[1]) * (pre_shape[0] // pool[0])",
+        "(x // pool[1]) * pre_shape[0]",
+        LOCAL_ONLY,
+    ),
     Mutation("quantize/mantissa.py", "astype(np.int64) - self.mantissa_bits, 0", "astype(np.int64) - 1, 0", MANTISSA),
     Mutation("nmdeploy/emulator/kernels/scan_body.h", "u > above[at + i]", "u >= above[at + i]", COMPILED),
     Mutation("nmdeploy/emulator/kernels/scan_avx2.h", "_mm256_min_epi32", "_mm256_max_epi32", COMPILED),
@@ -82,6 +128,13 @@ MUTATIONS = (
     Mutation("nmdeploy/emulator/kernels/dense_avx2.h", "room -= quads", "room -= 0 * quads", COMPILED),
     Mutation("nmdeploy/emulator/kernels/run_body.h", "stage->maps > 1", "stage->maps > 99", COMPILED),
     Mutation("nmdeploy/emulator/kernels/run_body.h", "~(~sum >> -exponent)", "-(-sum >> -exponent)", COMPILED),
+    Mutation("nmdeploy/emulator/kernels/events_take.h", "if (v[i] > above", "if (v[i] >= above", EVENTS),
+    Mutation("nmdeploy/emulator/kernels/events_avx2.h", "p->least < 0 ? -1 : 0", "-1", EVENT_REFERENCE),
+    Mutation("nmdeploy/emulator/kernels/events_body.h", ".cause < earliest", ".cause <= earliest", EVENTS),
+    Mutation("nmdeploy/emulator/kernels/events_body.h", "if (p->ranks) put", "if (0) put", EVENTS),
+    Mutation("nmdeploy/emulator/event_reference.py", "v >= self.threshold", "v > self.threshold", EVENT_REFERENCE),
+    Mutation("nmdeploy/emulator/event_reference.py", "self.rule.clamps_events:", "True:", EVENT_REFERENCE),
+    Mutation("nmdeploy/emulator/event_order.py", "-counts[which]", "counts[which]", EVENT_REFERENCE),
 )
 
 
