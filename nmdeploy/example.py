@@ -1,4 +1,4 @@
-"""Example inputs for what is emitted: the test vectors of a deployment, or random spikes."""
+"""Example inputs for what is saved or emitted: the test vectors of a deployment, or random spikes."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import numpy as np
 
 from nmdeploy.bundle.replay import make_vectors
 from nmdeploy.deployment import Deployment, TestVectors
+from nmdeploy.errors import EmulationOverflow
 from nmdeploy.linear_maps import Array
 from nmdeploy.network import Network
 
@@ -23,6 +24,19 @@ def example_vectors(deployment: Deployment) -> TestVectors:
     vectors = deployment.vectors
     assert vectors is not None  # noqa: S101  make_vectors sets them
     return vectors
+
+
+def with_example_vectors(deployment: Deployment) -> Deployment:
+    """The deployment with test vectors: its own, or else an example.
+
+    One that cannot be emulated (not integer, or a format's rule is `raise` and the example meets it) stays without.
+    """
+    if deployment.vectors is not None or not deployment.network.is_integer:
+        return deployment
+    try:
+        return deployment.with_(vectors=example_vectors(deployment))
+    except EmulationOverflow:
+        return deployment
 
 
 def _random_inputs(network: Network, steps: int) -> dict[str, Array]:

@@ -16,7 +16,7 @@ from nmdeploy.deployment import Deployment
 from nmdeploy.errors import BundleError
 
 
-def save(deployment: Deployment, path: str | os.PathLike[str]) -> str:
+def save(deployment: Deployment, path: str | os.PathLike[str], *, vectors: bool = True) -> str:
     """Write `deployment` to one file, all or nothing.
 
     The same deployment gives the same bytes (with one release of nmdeploy and of HDF5).
@@ -24,6 +24,8 @@ def save(deployment: Deployment, path: str | os.PathLike[str]) -> str:
     Args:
         deployment: what to write.
         path: of the file, by custom `*.nmd`; an existing file is replaced.
+        vectors: whether a deployment without test vectors gets some: random input spikes, and what the
+            emulator makes of them, so that the bundle can test itself.
 
     Returns:
         The content hash.
@@ -32,6 +34,10 @@ def save(deployment: Deployment, path: str | os.PathLike[str]) -> str:
         BundleError: when a value cannot be stored, or the file cannot be written; an
             existing file is then untouched.
     """
+    if vectors:
+        from nmdeploy.example import with_example_vectors
+
+        deployment = with_example_vectors(deployment)
     sections = sections_of(deployment)
     header = _header(sections)
     write_replacing(Path(path), file_image(header, sections))

@@ -10,6 +10,7 @@ from nmdeploy.bundle.replay import Difference
 from nmdeploy.deployment import TestVectors
 from nmdeploy.emulator.run import emulate
 from nmdeploy.errors import DataError
+from quantize import IntegerFormat, Overflow
 
 
 def test_a_loaded_deployment_replays_without_a_mismatch(deployment, tmp_path):
@@ -95,3 +96,25 @@ def test_inputs_that_are_no_spikes_are_refused(deployment, value):
 def test_whole_numbers_of_any_type_are_taken_with_or_without_the_name(deployment):
     wide = deployment.vectors.inputs["in"].astype(np.int64)
     assert make_vectors(deployment, wide) == make_vectors(deployment, {"in": wide}) == deployment
+
+
+def test_a_saved_deployment_without_vectors_gets_some(deployment, tmp_path):
+    bare = deployment.with_(vectors=None)
+    save(bare, tmp_path / "a.nmd")
+    loaded = load(tmp_path / "a.nmd")
+    assert loaded.with_(vectors=None) == bare
+    assert any(spikes.any() for spikes in loaded.vectors.inputs.values())
+    assert replay(loaded).passed
+    save(bare, tmp_path / "b.nmd")
+    assert (tmp_path / "a.nmd").read_bytes() == (tmp_path / "b.nmd").read_bytes()
+    save(bare, tmp_path / "c.nmd", vectors=False)
+    assert load(tmp_path / "c.nmd") == bare
+
+
+def test_what_cannot_be_emulated_is_saved_without_vectors(deployment, tmp_path):
+    network = deployment.network
+    narrow = IntegerFormat(2, True, Overflow.RAISE)
+    projections = tuple(dataclasses.replace(each, accumulator=narrow) for each in network.projections)
+    raising = deployment.with_(vectors=None, network=dataclasses.replace(network, projections=projections))
+    save(raising, tmp_path / "a.nmd")
+    assert load(tmp_path / "a.nmd") == raising

@@ -58,6 +58,6 @@ def test_a_bundle_that_is_none(tmp_path, capsys):
 
 def test_a_bundle_that_tells_nothing_of_its_inputs(deployment, tmp_path, capsys):
     path = tmp_path / "bare.nmd"
-    save(deployment.with_(vectors=None, figures={}), path)
+    save(deployment.with_(vectors=None, figures={}), path, vectors=False)
     assert run(["bench", str(path)]) == 2
     assert "--rate" in capsys.readouterr().err

@@ -171,6 +171,6 @@ def test_a_recording_is_compared(toy, bundle, tmp_path, capsys, monkeypatch):
 def test_a_recording_without_inputs_needs_vectors(toy, tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     recording(toy, tmp_path / "run.npz", inputs=False)
-    nm.save(toy.with_(vectors=None), tmp_path / "bare.nmd")
+    nm.save(toy.with_(vectors=None), tmp_path / "bare.nmd", vectors=False)
     assert run(["compare", "bare.nmd", "run.npz"]) == 2
     assert "record them too: in.spikes" in capsys.readouterr().err
