@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 DEFAULT_LIMIT_S = 600.0
 DEFAULT_CHIP = "loihi1"
 
-_ran: pytest.StashKey[dict[str, list[str]]] = pytest.StashKey()
+RAN_ON = "nm_ran_on"
+"""The property of a test's report that tells what ran; reports travel, so that it is told with pytest-xdist too."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -39,11 +40,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    """Begin the list of what ran."""
-    config.stash[_ran] = {}
-
-
 def pytest_report_header(config: pytest.Config) -> str | None:
     """What was asked for; nothing where nothing was."""
     on, required = config.getoption("--nm-on"), config.getoption("--nm-require-hardware")
@@ -53,13 +49,18 @@ def pytest_report_header(config: pytest.Config) -> str | None:
     return f"nmdeploy: {', '.join(asked)}" if len(asked) > 1 or on != "auto" else None
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """A line for every test that ran a deployment: what it ran on."""
-    ran = config.stash[_ran]
-    if ran:
+    lines = []
+    for reports in terminalreporter.stats.values():
+        for report in reports:
+            if getattr(report, "when", None) == "call":
+                ran = dict.fromkeys(str(value) for name, value in report.user_properties if name == RAN_ON)
+                lines += [f"{report.nodeid}: {'; '.join(ran)}"] if ran else []
+    if lines:
         terminalreporter.section("nmdeploy: what ran", "-")
-        for name, places in ran.items():
-            terminalreporter.write_line(f"{name}: {'; '.join(dict.fromkeys(places))}")
+        for line in lines:
+            terminalreporter.write_line(line)
 
 
 class Bench:
@@ -67,12 +68,11 @@ class Bench:
 
     Args:
         config: of the session.
-        test: node id of the test.
         record: pytest's `record_property`.
     """
 
-    def __init__(self, config: pytest.Config, test: str, record: Any) -> None:
-        self._config, self._test, self._record = config, test, record
+    def __init__(self, config: pytest.Config, record: Any) -> None:
+        self._config, self._record = config, record
 
     def runner(self, deployment: Deployment) -> Runner:
         """What shall run `deployment`.
@@ -91,8 +91,7 @@ class Bench:
 
     def tell(self, what: str) -> None:
         """Remember what ran."""
-        self._config.stash[_ran].setdefault(self._test, []).append(what)
-        self._record("nm_ran_on", what)
+        self._record(RAN_ON, what)
 
 
 def _loaded(bundle: Deployment | Path | str) -> Deployment:
@@ -138,13 +137,13 @@ class Replay(Bench):
 @pytest.fixture
 def nm_run(request: pytest.FixtureRequest, record_property: Any) -> Run:
     """Runs deployments on what `--nm-on` says."""
-    return Run(request.config, request.node.nodeid, record_property)
+    return Run(request.config, record_property)
 
 
 @pytest.fixture
 def nm_replay(request: pytest.FixtureRequest, record_property: Any) -> Replay:
     """Replays bundles' test vectors on what `--nm-on` says."""
-    return Replay(request.config, request.node.nodeid, record_property)
+    return Replay(request.config, record_property)
 
 
 @pytest.fixture

@@ -2,7 +2,13 @@
 
 from xml.etree import ElementTree
 
+# Sessions in this process forget the modules that they were first to load, and numpy's cannot be loaded twice.
+import h5py  # noqa: F401
 import pytest
+import scipy.sparse  # noqa: F401
+
+import nmdeploy.emulator.run
+import nmdeploy.harness.results  # noqa: F401
 
 SUITE = """
 import numpy as np
