@@ -6,18 +6,24 @@ can be compared number by number.
 
 from __future__ import annotations
 
+import sys
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nmdeploy.emulator.result import DEFAULT_RECORDING, Recording
+from nmdeploy.errors import HardwareUnavailable
 
 if TYPE_CHECKING:
     from nmdeploy.deployment import Deployment
     from nmdeploy.emulator.inputs import Inputs
     from nmdeploy.emulator.result import Result
     from nmdeploy.progress import Progress
+
+AUTO, BOARD, VENDOR, EMULATOR = "auto", "board", "vendor", "emulator"
+PLACES = (AUTO, BOARD, VENDOR, EMULATOR)
+"""Where a user can have a deployment run; `auto` takes the first of the others that is ready."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +39,11 @@ class RunSettings:
     python: Path | None = None
     board: str | None = None
     limit_s: float = 600.0
+
+    @property
+    def interpreter(self) -> Path:
+        """The Python that has the vendor's software: `python`, or this one."""
+        return self.python or Path(sys.executable)
 
 
 DEFAULT_SETTINGS = RunSettings()
@@ -51,6 +62,18 @@ class Availability:
     ready: bool
     found: str
     hint: str | None = None
+
+    def require(self, where: str) -> None:
+        """Refuse to go on where nothing can run.
+
+        Args:
+            where: the backend's name.
+
+        Raises:
+            HardwareUnavailable: with what was found, and the hint.
+        """
+        if not self.ready:
+            raise HardwareUnavailable(self.found, where=where, hint=self.hint)
 
 
 class Backend(ABC):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -65,6 +65,26 @@ class ConformanceReport:
     mismatches: int = 0
     skipped: list[str] = field(default_factory=list)
     first: list[Mismatch] = field(default_factory=list)
+
+    @classmethod
+    def under(
+        cls, target: str, profile: str | None, profiles: Sequence[str], hint: str | None = None
+    ) -> ConformanceReport:
+        """An empty report on a target's arithmetic under a profile.
+
+        Args:
+            target: the target's name.
+            profile: one of `profiles`; None for the first.
+            profiles: those that there are recordings for.
+            hint: why there are no others.
+
+        Raises:
+            UsageError: for another profile.
+        """
+        if profile is not None and profile not in profiles:
+            limit = ", ".join(profiles)
+            raise UsageError("unknown profile", where=target, found=repr(profile), limit=limit, hint=hint)
+        return cls(target, profile or profiles[0])
 
     @property
     def passed(self) -> bool:

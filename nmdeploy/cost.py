@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from nmdeploy.emulator.result import ALL, Recording
+from nmdeploy.emulator.result import EVERY_SPIKE
 from nmdeploy.errors import DataError, UsageError
 from nmdeploy.target import Status
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from nmdeploy.deployment import Deployment
+    from nmdeploy.emulator.result import Result
 
 OPERATIONS = "synaptic operations"
 """How the events of items begin that count synaptic operations."""
@@ -23,9 +24,9 @@ FIGURE = "cost"
 """The name under which `Deployment.figures` holds a cost."""
 
 MOST_SAMPLES = 32
-"""Samples that `modelled_cost` runs at most: every spike of every step is kept."""
+"""Samples that a cost is counted in at most: every spike of every step is kept."""
 MOST_SPIKES = 1 << 26
-"""Spikes (neurons x steps x samples, a byte each) that `modelled_cost` keeps at most, beyond one sample."""
+"""Spikes (neurons x steps x samples, a byte each) kept for a cost at most, beyond one sample."""
 
 
 @dataclass(frozen=True)
@@ -234,13 +235,41 @@ def _with_energy(item: CostItem, operation: float) -> CostItem:
     return replace(item, energy=item.count.times(operation), source=source, status=Status.USER)
 
 
+def counted_samples(deployment: Deployment, steps: int | None = None) -> int:
+    """Samples whose every spike is kept for a cost: 32, or fewer of a network so large that it would take over 64 MiB.
+
+    Args:
+        deployment: what runs.
+        steps: input steps; default: the deployment's.
+    """
+    network = deployment.network
+    neurons = sum(population.size for population in network.populations)
+    each = neurons * ((steps or deployment.steps) + network.latency())
+    return max(1, min(MOST_SAMPLES, MOST_SPIKES // max(1, each)))
+
+
+def cost_of(deployment: Deployment, counted: Result | None) -> Cost | None:
+    """The cost of one inference, mean over a run; None when its target knows none, or nothing was run.
+
+    Args:
+        deployment: what ran.
+        counted: its run, with every spike kept (`Inference.counted`).
+    """
+    from nmdeploy.registry import targets
+
+    target = targets().get(deployment.target)
+    return None if target is None or counted is None else target.cost(deployment, counted)
+
+
 def modelled_cost(deployment: Deployment, samples: NDArray[Any], steps: int | None = None) -> Cost | None:
-    """The cost of one inference, from an emulation of the first samples in which every spike is kept.
+    """The cost of one inference, from an emulation of the first `counted_samples`.
+
+    Where the samples are emulated anyway, `infer` with `every_spike_of` and `cost_of` give the same without a second
+    run.
 
     Args:
         deployment: with an encoder, one input and one output.
-        samples: `[N, *shape]`, values in the encoder's range; the first 32 are run, or fewer of a
-            network so large that its spikes would take more than 64 MiB.
+        samples: `[N, *shape]`, values in the encoder's range.
         steps: input steps; default: the deployment's.
 
     Returns:
@@ -249,12 +278,7 @@ def modelled_cost(deployment: Deployment, samples: NDArray[Any], steps: int | No
     from nmdeploy.inference import infer
     from nmdeploy.registry import targets
 
-    target = targets().get(deployment.target)
-    if target is None or not len(samples):
+    if deployment.target not in targets() or not len(samples):
         return None
-    network = deployment.network
-    neurons = sum(population.size for population in network.populations)
-    each = neurons * ((steps or deployment.steps) + network.latency())
-    kept = max(1, min(MOST_SAMPLES, MOST_SPIKES // max(1, each)))
-    run = infer(deployment, samples[:kept], steps=steps, record=Recording(spikes=(ALL,), counts=(ALL,)))
-    return target.cost(deployment, run.result)
+    kept = counted_samples(deployment, steps)
+    return cost_of(deployment, infer(deployment, samples[:kept], steps=steps, record=EVERY_SPIKE).result)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
-from nmdeploy.bundle.replay import make_vectors
+from nmdeploy.bundle.replay import record_vectors
+from nmdeploy.coding import Clocked
 from nmdeploy.deployment import Deployment, TestVectors
 from nmdeploy.errors import EmulationOverflow
 from nmdeploy.linear_maps import Array
@@ -18,12 +21,26 @@ EXAMPLE_DENSITY = 0.2
 
 def example_vectors(deployment: Deployment) -> TestVectors:
     """Inputs and the output that the emulator expects: the deployment's test vectors, or one sample made here."""
-    if deployment.vectors is None:
-        steps = deployment.steps or EXAMPLE_STEPS
-        deployment = make_vectors(deployment, _random_inputs(deployment.network, steps))
-    vectors = deployment.vectors
-    assert vectors is not None  # noqa: S101  make_vectors sets them
-    return vectors
+    if deployment.vectors is not None:
+        return deployment.vectors
+    steps, encoder = deployment.steps or EXAMPLE_STEPS, deployment.encoder
+    inputs = _random_inputs(deployment.network, steps)
+    if isinstance(encoder, Clocked):
+        # Clocks out of time would show what the network never does.
+        inputs = encoder.with_clocks(inputs[encoder.input][: encoder.input_steps], steps)
+    return record_vectors(deployment, inputs)
+
+
+def example_arrays(deployment: Deployment, keys: Mapping[str, str]) -> dict[str, Array]:
+    """The example as a script's `inputs.npz` holds it: `KEY`, an input's spikes, and `KEY.expected`, an output's.
+
+    Args:
+        deployment: what the script runs.
+        keys: by population, its name in the script.
+    """
+    given = example_vectors(deployment)
+    inputs = {keys[name]: spikes for name, spikes in given.inputs.items()}
+    return inputs | {f"{keys[name]}.expected": spikes for name, spikes in given.spikes.items()}
 
 
 def with_example_vectors(deployment: Deployment) -> Deployment:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -20,7 +20,8 @@ from nmdeploy.coding import (
     SpikeCount,
 )
 from nmdeploy.deployment import Deployment
-from nmdeploy.emulator.result import DEFAULT_RECORDING, Recording, Result
+from nmdeploy.emulator.inputs import select
+from nmdeploy.emulator.result import DEFAULT_RECORDING, EVERY_SPIKE, Recording, Result
 from nmdeploy.emulator.run import emulate
 from nmdeploy.emulator.simulate import simulate
 from nmdeploy.emulator.until import Until
@@ -40,10 +41,12 @@ class Inference:
     Attributes:
         decision: what the read-out says of every sample.
         result: the run, all batches joined along the sample axis.
+        counted: the run of the first samples with every spike kept, where that was asked for.
     """
 
     decision: Decision
     result: Result
+    counted: Result | None = None
 
 
 def infer(
@@ -57,6 +60,7 @@ def infer(
     batch: int | None = None,
     threads: int | None = None,
     stop_early: bool = False,
+    every_spike_of: int = 0,
     backend: Backend | None = None,
     progress: Progress | None = None,
 ) -> Inference:
@@ -73,6 +77,7 @@ def infer(
         threads: of the emulator; None means 1.
         stop_early: ends each sample's run when its decision is known, as `emulate` does with
             `Until`: labels, ties and times stay the same, scores of later classes become 0.
+        every_spike_of: samples at the front whose every spike is kept in `Inference.counted`, whatever `record` asks.
         backend: what runs a deployment instead of the emulator.
         progress: called after every batch; a backend calls it after every sample.
 
@@ -81,7 +86,7 @@ def infer(
 
     Raises:
         UsageError: when the network has several inputs or outputs, `steps` is not known, or
-            what runs cannot stop early.
+            what runs cannot stop early or keep every spike.
         DataError: from the encoder or read-out.
     """
     deployment = network if isinstance(network, Deployment) else None
@@ -93,31 +98,61 @@ def infer(
     if not steps:
         raise UsageError("the number of steps is not known", hint="pass steps=")
     encoder, readout = encoder or default_encoder(network), readout or default_readout(network)
+    _check_options(network, backend, stop_early, every_spike_of)
     output = network[_only("output", network.outputs)]
     sources = [population.name for population in network.inputs]
     size = sum(population.size for population in network.inputs)
-    options: dict[str, Any] = {"record": record}
-    emulated = network.is_integer and backend is None
-    if emulated:
-        options |= {"threads": threads, "until": _until(readout, output) if stop_early else None}
-    elif stop_early:
-        raise UsageError("only the emulator stops early", hint="leave stop_early out")
-    run = emulate if network.is_integer else simulate
     batch = batch or max(1, min(BATCH, INPUT_BYTES // (steps * size)))
-    results = []
-    for start in range(0, len(samples), batch):
-        spikes = encoder.inputs(sources, samples[start : start + batch], steps)
+    options: dict[str, Any] = {}
+    if network.is_integer:
+        options = {"threads": threads, "until": _until(readout, output) if stop_early else None}
+    results, counted = [], []
+    for start, end in _batches(len(samples), batch, every_spike_of):
+        spikes = encoder.inputs(sources, samples[start:end], steps)
         if backend is not None and deployment is not None:
             advance = None if progress is None else _shifted(progress, start, len(samples))
             results.append(backend.run(deployment, spikes, record=record, progress=advance))
             continue
-        results.append(run(network, spikes, **options))
+        whole = end <= every_spike_of
+        kept = replace(EVERY_SPIKE, potentials=record.potentials) if whole else record
+        result = (emulate if network.is_integer else simulate)(network, spikes, record=kept, **options)
+        counted += [result] if whole else []
+        results.append(_reduced(result, network, record) if whole else result)
         if progress is not None:
-            progress(min(start + batch, len(samples)), len(samples))
+            progress(end, len(samples))
     if not results:
         raise UsageError("there are no samples")
-    result = join(results)
-    return Inference(readout.decide(result, output), result)
+    joined = join(results)
+    return Inference(readout.decide(joined, output), joined, join(counted) if counted else None)
+
+
+def _check_options(network: Network, backend: Backend | None, stop_early: bool, every_spike_of: int) -> None:
+    if stop_early and (backend is not None or not network.is_integer):
+        raise UsageError("only the emulator stops early", hint="leave stop_early out")
+    if every_spike_of and backend is not None:
+        raise UsageError("a backend keeps what it can record", where="every_spike_of", hint="leave it out")
+
+
+def _batches(samples: int, batch: int, first: int) -> Iterator[tuple[int, int]]:
+    """Where batches begin and end; one ends behind the `first` samples."""
+    start = 0
+    while start < samples:
+        border = first if start < first else samples
+        end = min(start + batch, border, samples)
+        yield start, end
+        start = end
+
+
+def _reduced(result: Result, network: Network, record: Recording) -> Result:
+    """A run with every spike as one that kept what `record` asks."""
+    selected = select(network, record, result.steps)
+    steps = list(selected.steps)
+    return replace(
+        result,
+        spikes={name: result.spikes[name][steps] for name in selected.spikes},
+        potentials={name: values[steps] for name, values in result.potentials.items()},
+        counts={name: result.counts[name] for name in selected.counts},
+    )
 
 
 def _until(readout: ReadOut, output: Population) -> Until:

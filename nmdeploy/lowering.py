@@ -1,12 +1,15 @@
-"""What no chip of ours can lower of a neuron, told once."""
+"""What lowering has to tell on more than one chip: neurons that cannot be lowered, and what is not quite kept."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from nmdeploy.network import Population
+import numpy as np
+
+from nmdeploy.bounds import population_bound
+from nmdeploy.network import Network, Population
 from nmdeploy.neurons import IF, Integrator
-from nmdeploy.target import Violation
+from nmdeploy.target import Violation, warning
 
 
 def neuron_refusals(population: Population, own: type[Any], prefix: str) -> list[Violation]:
@@ -31,3 +34,24 @@ def neuron_refusals(population: Population, own: type[Any], prefix: str) -> list
         return []
     message, bits = "the potential has a format of its own", f"{neuron.potential.bits} bits"
     return [Violation(f"{prefix}111", where, message, bits, "none", "leave the potential's format to the chip")]
+
+
+def steps_within(network: Network, where: str, neuron: Integrator, room: int) -> int | None:
+    """For how many steps an integrator provably moves by no more than `room`; None where it never moves.
+
+    Args:
+        network: an integer network.
+        where: the integrator's population.
+        neuron: its model.
+        room: from its initial potential to the nearest one that matters; below 0, it is there already.
+    """
+    current = population_bound(network, where).interval
+    each = max(abs(current.minimum + int(np.min(neuron.bias))), abs(current.maximum + int(np.max(neuron.bias))))
+    return None if each == 0 else max(0, room // each)
+
+
+def slower_loop(network: Network, code: str) -> Violation:
+    """The warning of a network whose timing `nmdeploy.latency.relative_delays` could not keep."""
+    message = "a loop has fewer steps of delay than synapse layers: every projection is one step slower than asked"
+    hint = "give the projections of the loop a delay of at least 1 each"
+    return warning(code, network.name, message, hint=hint)

@@ -9,7 +9,7 @@ import numpy as np
 from nmdeploy.bundle import make_vectors
 from nmdeploy.coding import ConstantCurrent, DeterministicRate, Encoder
 from nmdeploy.cost import FIGURE as COST
-from nmdeploy.cost import modelled_cost
+from nmdeploy.cost import cost_of, counted_samples
 from nmdeploy.data import Samples
 from nmdeploy.deployment import Deployment, deploy
 from nmdeploy.emulator.result import ALL, Recording
@@ -83,10 +83,11 @@ def measure_ready(deployment: Deployment, samples: Samples, stage: Stage = silen
         missing = "labels" if samples.y is None else "an encoder: the inputs are wider than a byte"
         raise UsageError(f"accuracy needs {missing}", where=deployment.network.name)
     with stage("running the chip") as progress:
-        run = infer(deployment, samples.x, record=Recording(counts=(ALL,)), progress=progress)
+        kept = counted_samples(deployment)
+        run = infer(deployment, samples.x, record=Recording(counts=(ALL,)), every_spike_of=kept, progress=progress)
     accuracy = Accuracy.of("chip", run.decision, samples.y, Kind.EMULATED, deployment.steps, on)
     figures = {**accuracy_figures([accuracy]), ACTIVITY: Activity.of(run.result, deployment.network).figure()}
-    cost = modelled_cost(deployment, samples.x)
+    cost = cost_of(deployment, run.counted)
     if cost is not None:
         figures[COST] = cost.figure()
     return with_vectors(deployment.with_(figures=figures), samples.x[:VECTORS])

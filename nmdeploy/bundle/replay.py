@@ -90,7 +90,12 @@ class ReplayReport:
 
 
 def make_vectors(deployment: Deployment, inputs: Inputs) -> Deployment:
-    """`deployment` with test vectors: these inputs and what the emulator makes of them.
+    """`deployment` with the test vectors that `record_vectors` makes; arguments and errors are the same."""
+    return deployment.with_(vectors=record_vectors(deployment, inputs))
+
+
+def record_vectors(deployment: Deployment, inputs: Inputs) -> TestVectors:
+    """Test vectors of `deployment`: these inputs and what the emulator makes of them.
 
     Args:
         deployment: what to record.
@@ -103,12 +108,11 @@ def make_vectors(deployment: Deployment, inputs: Inputs) -> Deployment:
     given = check_inputs(deployment.network, inputs, None).spikes
     result = emulate(deployment.network, given)
     outputs = deployment.network.outputs
-    vectors = TestVectors(
+    return TestVectors(
         inputs=given,
         spikes={name: result.spikes[name] for name in outputs},
         potentials={name: result.final_potentials[name].astype(np.int64) for name in outputs},
     )
-    return deployment.with_(vectors=vectors)
 
 
 def check_vectors(deployment: Deployment) -> TestVectors:

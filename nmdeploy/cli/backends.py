@@ -8,15 +8,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from nmdeploy.backend import DEFAULT_SETTINGS, RunSettings
+from nmdeploy.backend import DEFAULT_SETTINGS, PLACES, RunSettings
 
 if TYPE_CHECKING:
     from nmdeploy.deployment import Deployment
     from nmdeploy.harness.runner import Runner
 
 Command = TypeVar("Command", bound=Callable[..., Any])
-
-PLACES = ("auto", "board", "vendor", "emulator")
 
 
 def backend_options(default: str) -> Callable[[Command], Command]:

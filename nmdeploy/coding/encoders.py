@@ -30,6 +30,14 @@ def _check_steps(steps: int, where: str) -> None:
         raise UsageError("a run has at least one step", where=where, found=steps, limit=1)
 
 
+def _checked_unit(
+    encoder: DeterministicRate | Bernoulli | ConstantCurrent, samples: NDArray[Any], steps: int
+) -> NDArray[np.float64]:
+    """The samples from 0 (`low`) to 1 (`high`), steps and values checked."""
+    _check_steps(steps, encoder.kind)
+    return unit_values(np.asarray(samples), encoder.low, encoder.high, encoder.kind)
+
+
 @dataclass(frozen=True, eq=False, repr=False)
 class DeterministicRate(Encoder):
     """Evenly spaced spikes: step t carries one iff floor((t+1) x + phase) > floor(t x + phase).
@@ -59,8 +67,7 @@ class DeterministicRate(Encoder):
         return 1
 
     def encode(self, samples: NDArray[Any], steps: int) -> NDArray[np.uint8]:
-        _check_steps(steps, self.kind)
-        unit = unit_values(np.asarray(samples), self.low, self.high, self.kind)
+        unit = _checked_unit(self, samples, steps)
         rate = np.rint(unit * RATE_LEVELS).astype(np.int32)
         # The accumulated rate modulo one spike; at most 2 * RATE_LEVELS, far inside int32.
         pending = np.full(rate.shape, min(round(self.phase * RATE_LEVELS), RATE_LEVELS - 1), dtype=np.int32)
@@ -103,8 +110,7 @@ class Bernoulli(Encoder):
         return 1
 
     def encode(self, samples: NDArray[Any], steps: int) -> NDArray[np.uint8]:
-        _check_steps(steps, self.kind)
-        unit = unit_values(np.asarray(samples), self.low, self.high, self.kind)
+        unit = _checked_unit(self, samples, steps)
         limits = np.rint(unit * (1 << PROBABILITY_BITS)).astype("<u8")
         spikes = np.empty((steps, *limits.shape), dtype=np.uint8)
         for index, limit in enumerate(limits):
@@ -145,8 +151,7 @@ class ConstantCurrent(Encoder):
         return self.levels
 
     def encode(self, samples: NDArray[Any], steps: int) -> NDArray[np.uint8]:
-        _check_steps(steps, self.kind)
-        unit = unit_values(np.asarray(samples), self.low, self.high, self.kind)
+        unit = _checked_unit(self, samples, steps)
         values = np.rint(unit * self.levels).astype(np.uint8)
         return np.repeat(values[np.newaxis], steps, axis=0)
 

@@ -4,13 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from nmdeploy.backend import DEFAULT_SETTINGS, Backend, RunSettings
+from nmdeploy.backend import AUTO, BOARD, DEFAULT_SETTINGS, EMULATOR, PLACES, VENDOR, Backend, RunSettings
 from nmdeploy.errors import HardwareUnavailable, UsageError
 from nmdeploy.registry import targets
-
-AUTO, BOARD, VENDOR, EMULATOR = "auto", "board", "vendor", "emulator"
-PLACES = (AUTO, BOARD, VENDOR, EMULATOR)
-"""What a user can ask for; `auto` takes the first of the others that is ready."""
 
 
 @dataclass(frozen=True)

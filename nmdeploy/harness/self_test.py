@@ -7,13 +7,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from nmdeploy.backend import BOARD
 from nmdeploy.bundle.replay import ReplayReport, check_vectors, replay
 from nmdeploy.deployment import Deployment
 from nmdeploy.emulator.result import ALL, Recording
 from nmdeploy.errors import HardwareUnavailable, NmdeployError
 from nmdeploy.harness.compare import Comparison, compare
 from nmdeploy.harness.first_difference import Recorded
-from nmdeploy.harness.runner import BOARD, Runner
+from nmdeploy.harness.runner import Runner
 from nmdeploy.harness.tolerance import Judgement, judge
 from nmdeploy.progress import Progress
 

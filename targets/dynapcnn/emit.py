@@ -6,26 +6,19 @@ the events of `inputs.npz`; the same deployment gives the same bytes.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from nmdeploy.bundle.atomic import write_files
-from nmdeploy.bundle.replay import make_vectors
 from nmdeploy.data import npz_bytes
-from nmdeploy.deployment import Deployment, TestVectors
-from nmdeploy.linear_maps import Array
-from nmdeploy.network import Network
-from targets.dynapcnn.event_arrays import STEP_US
+from nmdeploy.deployment import Deployment
+from nmdeploy.example import example_vectors
+from nmdeploy.script_text import quoted, readme_text
 from targets.dynapcnn.exactness import exactness
+from targets.dynapcnn.pace import Pace
 from targets.dynapcnn.script import input_events, packed, script_files
-
-EXAMPLE_STEPS = 20
-"""Steps of the example input of a deployment that carries no test vectors."""
-EXAMPLE_DENSITY = 0.2
-"""Share of the example's pixels that have an event in a step."""
 
 
 def emit_samna(deployment: Deployment, folder: Path) -> Sequence[Path]:
@@ -42,30 +35,17 @@ def emit_samna(deployment: Deployment, folder: Path) -> Sequence[Path]:
         UsageError: for what no configuration can express.
         BundleError: when the file system refuses.
     """
-    vectors = deployment.vectors or _example(deployment)
+    vectors = example_vectors(deployment)
     steps = max(len(spikes) for spikes in vectors.inputs.values())
-    given = packed(input_events(deployment.network, vectors.inputs, STEP_US))
+    pace = Pace.of(deployment)
+    given = packed(input_events(deployment.network, vectors.inputs, pace))
     expected = {f"{name}.expected": spikes.sum(axis=0, dtype=np.int64) for name, spikes in vectors.spikes.items()}
     files = {
-        **script_files(deployment, steps, STEP_US),
+        **script_files(deployment, steps, pace.step_us),
         "inputs.npz": npz_bytes({**given, **expected}),
         "README.md": _readme(deployment).encode(),
     }
     return write_files(files, folder)
-
-
-def _example(deployment: Deployment) -> TestVectors:
-    vectors = make_vectors(deployment, _random_inputs(deployment.network)).vectors
-    assert vectors is not None  # noqa: S101  make_vectors sets them
-    return vectors
-
-
-def _random_inputs(network: Network) -> dict[str, Array]:
-    generator = np.random.Generator(np.random.PCG64(0))
-    return {
-        each.name: (generator.random((EXAMPLE_STEPS, 1, *each.shape)) < EXAMPLE_DENSITY).astype(np.uint8)
-        for each in network.inputs
-    }
 
 
 README = """\
@@ -104,12 +84,10 @@ Semantics ({profile}):
 def _readme(deployment: Deployment) -> str:
     known = exactness(deployment)
     cores = sorted(deployment.placement.cores, key=lambda load: load.core)
-    return README.format(
-        title=json.dumps(deployment.network.name)[1:-1],
-        chip=deployment.chip,
-        cores=", ".join(f"{load.core} has {json.dumps(load.population)}" for load in cores),
+    return readme_text(
+        README,
+        deployment,
+        cores=", ".join(f"{load.core} has {quoted(load.population)}" for load in cores),
         grade=known.grade.value,
         reasons=" ".join(known.reasons),
-        profile=deployment.profile.name,
-        semantics="\n".join(f"- {aspect}: {rule}" for aspect, rule in deployment.profile.semantics),
     )

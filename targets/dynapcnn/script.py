@@ -17,6 +17,7 @@ from targets.dynapcnn.configuration import Configuration, configuration, to_json
 from targets.dynapcnn.event_arrays import EVENT, Events, raster_to_events
 from targets.dynapcnn.layer import ChipLayer, layers
 from targets.dynapcnn.link import Map, as_map
+from targets.dynapcnn.pace import Pace
 
 RUN = '''\
 """Runs the events in inputs.npz on a board, through samna; see README.md and `python run.py --help`."""
@@ -95,17 +96,17 @@ def input_map(network: Network, source: Population) -> Map:
     return as_map(reshaped[0] if reshaped else source.shape)
 
 
-def input_events(network: Network, spikes: Mapping[str, Array], step_us: int) -> dict[str, list[Events]]:
+def input_events(network: Network, spikes: Mapping[str, Array], pace: Pace) -> dict[str, list[Events]]:
     """The events of each input, sample by sample, in sinabs' order.
 
     Args:
         network: the network.
         spikes: by input, counts of events `[T, N, *shape]`.
-        step_us: length of a step, in microseconds.
+        pace: when they are sent.
     """
     return {
         source.name: [
-            raster_to_events(sample.reshape(len(sample), *input_map(network, source)), step_us)
+            pace.timed(raster_to_events(sample.reshape(len(sample), *input_map(network, source)), pace.step_us))
             for sample in np.moveaxis(spikes[source.name], 1, 0)
         ]
         for source in network.inputs

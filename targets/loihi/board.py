@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Mapping
 
 from nmdeploy.backend import Availability
 from nmdeploy.deployment import Deployment
 from nmdeploy.emulator.inputs import Selection
-from nmdeploy.errors import RunError, UsageError
-from nmdeploy.vendor_python import clean_environment
+from nmdeploy.errors import UsageError
 from targets.loihi.neuron import LoihiLIFSubtract
-from targets.loihi.vendor import LavaBackend, probe
+from targets.loihi.vendor import LavaBackend
 
 HOST_VARIABLES = ("NXSDKHOST", "SLURM")
 """Environment variables by which Lava is told of a host: its address, or that SLURM assigns one."""
@@ -33,11 +33,7 @@ class BoardBackend(LavaBackend):
     name = "board"
     device = DEVICE
 
-    def availability(self) -> Availability:
-        try:
-            found = probe(self.python, clean_environment(self.settings))
-        except RunError as error:
-            return Availability(False, str(error), "name a Python that has Lava: --vendor-python PATH")
+    def judged(self, found: Mapping[str, str | bool | None]) -> Availability:
         if not found["board"]:
             hint = "Intel gives the extension to members of the INRC; Lava on the CPU: --on vendor"
             lava = f"Lava {found['lava']}" if found["lava"] else "Lava"

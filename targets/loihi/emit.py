@@ -8,16 +8,14 @@ The same deployment gives the same bytes.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
 from nmdeploy.bundle.atomic import write_files
 from nmdeploy.data import npz_bytes
 from nmdeploy.deployment import Deployment
-from nmdeploy.example import example_vectors
-from nmdeploy.linear_maps import Array
-from nmdeploy.script_text import Script
+from nmdeploy.example import example_arrays
+from nmdeploy.script_text import Script, keys_text, readme_text
 from targets.loihi.script import make_script
 
 
@@ -36,9 +34,9 @@ def emit_lava(deployment: Deployment, folder: Path) -> Sequence[Path]:
         BundleError: when the file system refuses.
     """
     script = make_script(deployment.network)
-    example = npz_bytes(_example(deployment, script))
-    files = {**script_files(script), "inputs.npz": example, "README.md": _readme(deployment, script).encode()}
-    return write_files(files, folder)
+    readme = readme_text(README, deployment, names=keys_text(script.keys))
+    example = npz_bytes(example_arrays(deployment, script.keys))
+    return write_files({**script_files(script), "inputs.npz": example, "README.md": readme.encode()}, folder)
 
 
 def script_files(script: Script) -> dict[str, bytes]:
@@ -46,13 +44,6 @@ def script_files(script: Script) -> dict[str, bytes]:
     code = Path(__file__).parent / "lava"
     support = {f"nmdeploy_lava/{path.name}": path.read_bytes() for path in sorted(code.glob("*.py"))}
     return {"run.py": script.text.encode(), "arrays.npz": npz_bytes(script.arrays), **support}
-
-
-def _example(deployment: Deployment, script: Script) -> dict[str, Array]:
-    """Input spikes and expected output spikes: the deployment's test vectors, or made here."""
-    given = example_vectors(deployment)
-    inputs = {script.keys[name]: spikes for name, spikes in given.inputs.items()}
-    return inputs | {f"{script.keys[name]}.expected": spikes for name, spikes in given.spikes.items()}
 
 
 README = """\
@@ -83,16 +74,3 @@ Semantics ({profile}):
 `--out FILE` names the result: `NAME.spikes`, `NAME.u`, `NAME.v` as `[steps, samples, *shape]` and `NAME.final_v`.
 An input spike of step t acts on the next layer at step t + 1, so a run lasts {latency} steps longer than its input.
 """
-
-
-def _readme(deployment: Deployment, script: Script) -> str:
-    names = ", ".join(f"{json.dumps(name)} is `{key}`" for name, key in script.keys.items())
-    semantics = "\n".join(f"- {aspect}: {rule}" for aspect, rule in deployment.profile.semantics)
-    return README.format(
-        title=json.dumps(deployment.network.name)[1:-1],
-        chip=deployment.chip,
-        names=names,
-        profile=deployment.profile.name,
-        semantics=semantics,
-        latency=deployment.network.latency(),
-    )

@@ -13,7 +13,7 @@ from nmdeploy.latency import LATENCY
 from nmdeploy.linear_maps import Array
 from nmdeploy.network import Network, Population, Projection
 from nmdeploy.neurons import Number
-from nmdeploy.script_text import Identifiers, Script, indented, quoted, shapes_text, tuple_text
+from nmdeploy.script_text import FRAME_NAMES, Identifiers, Script, framed, indented, quoted, tuple_text
 from nmdeploy.target import Violation
 from quantize import Overflow
 from targets.loihi.connection import Connection, Convolution, Matrix, connection, lava_shape
@@ -32,10 +32,10 @@ IMPORTS = {
     "SignMode": "lava.utils.weightutils",
 }
 """Where the names that a script can use come from."""
-LOCAL_NAMES = ("arrays", "inputs", "np", "main", "Network", "Path", *IMPORTS)
+LOCAL_NAMES = (*FRAME_NAMES, "inputs", *IMPORTS)
 
-TEMPLATE = Template('''\
-"""The network $title as Processes of Lava 0.10.0, made by nmdeploy.
+ABOUT = """\
+The network {title} as Processes of Lava 0.10.0, made by nmdeploy.
 
 Needs Python 3.10 and `pip install lava-nc==0.10.0`. Runs the spikes in inputs.npz:
 
@@ -43,19 +43,7 @@ Needs Python 3.10 and `pip install lava-nc==0.10.0`. Runs the spikes in inputs.n
 
 See README.md beside this file, and `python run.py --help`.
 """
-
-from pathlib import Path
-
-import numpy as np
-$imports
-
-from nmdeploy_lava.driver import Network, main
-
-FOLDER = Path(__file__).resolve().parent
-with np.load(FOLDER / "arrays.npz") as file:
-    arrays = dict(file)
-
-
+BUILD = Template('''\
 def build(inputs):
     """Make the Processes and connect them.
 
@@ -71,22 +59,7 @@ $neurons
 
     # Connections. Each takes one step. Lava orders space as (width, height, channels);
     # the columns and rows of weight matrices are in that order already.
-$connections
-    return {$returned}
-
-
-NETWORK = Network(
-    build=build,
-    inputs=$input_shapes,
-    neurons=$neuron_shapes,
-    silence=$silence,
-    latency=$latency,
-    outputs=$outputs,
-)
-
-if __name__ == "__main__":
-    main(NETWORK, FOLDER)
-''')
+$connections''')
 
 
 @dataclass
@@ -127,18 +100,13 @@ def make_script(network: Network) -> Script:
     wiring: list[str] = []
     for projection, made in zip(network.projections, connections, strict=True):
         wiring += [*_connection(writer, keys, network, projection, made), ""]
-    named = [keys[each.name] for each in network.populations if each.neuron]
-    text = TEMPLATE.substitute(
-        title=quoted(network.name),
-        imports="\n".join(_imports(writer.used)),
-        neurons=indented(neurons),
-        connections=indented(wiring),
-        returned=", ".join(f'"{name}": {name}' for name in named),
-        input_shapes=shapes_text(keys, network.inputs),
-        neuron_shapes=shapes_text(keys, [each for each in network.populations if each.neuron]),
-        silence=max(each.delay for each in network.projections),
-        latency=network.latency(),
-        outputs=tuple_text([keys[name] for name in network.outputs if not network[name].is_input]),
+    text = framed(
+        network,
+        keys,
+        about=ABOUT.format(title=quoted(network.name)),
+        imports=_imports(writer.used),
+        build=BUILD.substitute(neurons=indented(neurons), connections=indented(wiring)),
+        settings={"build": "build", "silence": max(each.delay for each in network.projections)},
     )
     return Script(text, writer.arrays, keys)
 
@@ -173,8 +141,7 @@ def _connection_violations(projection: Projection, made: Connection) -> list[Vio
 
 
 def _neuron(writer: _Writer, keys: Mapping[str, str], population: Population) -> list[str]:
-    neuron, key = population.neuron, keys[population.name]
-    assert isinstance(neuron, LoihiLIF)  # noqa: S101  _neuron_violations
+    neuron, key = population.neuron_as(LoihiLIF), keys[population.name]
     arguments: dict[str, object] = {"shape": tuple_text(lava_shape(population.shape))}
     for name in ("vth", "du", "dv"):
         arguments[name] = _parameter(getattr(neuron, name), population)
@@ -268,9 +235,11 @@ def _matrix(writer: _Writer, variable: str, made: Matrix, message_bits: int) -> 
     return [*lines, *writer.call(variable, f"{prefix}Sparse", **sparse, **common)]
 
 
-def _imports(used: set[str]) -> list[str]:
-    """Import statements of the names in use."""
+def _imports(used: set[str]) -> str:
+    """Import statements of the script, with those of Lava's names in use."""
     names: dict[str, list[str]] = {}
     for name in sorted(used):
         names.setdefault(IMPORTS[name], []).append(name)
-    return [f"from {module} import {', '.join(names[module])}" for module in sorted(names)]
+    vendor = "\n".join(f"from {module} import {', '.join(names[module])}" for module in sorted(names))
+    ours = "from nmdeploy_lava.driver import Network, main"
+    return f"from pathlib import Path\n\nimport numpy as np\n{vendor}\n\n{ours}"

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import re
-import sys
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from nmdeploy.backend import Availability, Backend, RunSettings
+from nmdeploy.backend import Availability
 from nmdeploy.bundle.atomic import write_files
 from nmdeploy.child_process import run_child
 from nmdeploy.data import npz_bytes, read_npz
 from nmdeploy.deployment import Deployment
-from nmdeploy.emulator.inputs import Inputs, Selection, Stimulus, check_inputs, select
-from nmdeploy.emulator.result import DEFAULT_RECORDING, Recording, Result
-from nmdeploy.errors import HardwareUnavailable, RunError, UsageError
+from nmdeploy.emulator.inputs import Selection, Stimulus
+from nmdeploy.errors import RunError, UsageError
 from nmdeploy.linear_maps import Array
 from nmdeploy.progress import Progress
-from nmdeploy.recorded_run import make_result
+from nmdeploy.script_backend import Recorded, ScriptBackend, by_population, samples_done
 from nmdeploy.script_text import Script
 from nmdeploy.vendor_python import ask, clean_environment
 from targets.loihi.emit import script_files
@@ -37,59 +34,37 @@ print(json.dumps({"lava": lava, "python": platform.python_version(), "board": bo
 RECORDABLE = ("u", "v")
 """State variables that Lava's LIF has."""
 
-_SAMPLE_DONE = re.compile(r"sample (\d+) of (\d+)")
 
-
-class LavaBackend(Backend):
-    """Lava 0.10.0 on the CPU, with its own fixed-point arithmetic.
-
-    Args:
-        settings: `python` is the interpreter that has Lava, None for this one.
-    """
+class LavaBackend(ScriptBackend):
+    """Lava 0.10.0 on the CPU, with its own fixed-point arithmetic."""
 
     name = "vendor"
     device = "cpu"
-
-    def __init__(self, settings: RunSettings) -> None:
-        self.settings = settings
-        self.python = Path(sys.executable) if settings.python is None else settings.python
 
     def availability(self) -> Availability:
         try:
             found = probe(self.python, clean_environment(self.settings))
         except RunError as error:
             return Availability(False, str(error), "name a Python that has Lava: --vendor-python PATH")
+        return self.judged(found)
+
+    def judged(self, found: Mapping[str, str | bool | None]) -> Availability:
+        """Whether what `probe` found can run deployments."""
         if found["lava"] is None:
             hint = "pip install lava-nc==0.10.0 on Python 3.10, and name that Python with --vendor-python PATH"
             return Availability(False, f"Lava is not installed for Python {found['python']} ({self.python})", hint)
         return Availability(True, f"Lava {found['lava']} on CPU, Python {found['python']}")
 
-    def run(
-        self,
-        deployment: Deployment,
-        inputs: Inputs,
-        *,
-        steps: int | None = None,
-        record: Recording = DEFAULT_RECORDING,
-        progress: Progress | None = None,
-    ) -> Result:
-        network = deployment.network
-        stimulus = check_inputs(network, inputs, steps)
-        selected = select(network, record, stimulus.steps)
+    def execute(
+        self, deployment: Deployment, stimulus: Stimulus, selected: Selection, progress: Progress | None
+    ) -> Recorded:
         available = self.availability()
-        if not available.ready:
-            raise HardwareUnavailable(available.found, where=self.name, hint=available.hint)
-        self.check(deployment, selected)
-        recorded = self._run_script(make_script(network), stimulus, selected, progress)
-        origin = f"run by {available.found.partition(',')[0]}"
-        return make_result(network, stimulus, selected, recorded, origin)
+        available.require(self.name)
+        arrays = self._run_script(make_script(deployment.network), stimulus, selected, progress)
+        return Recorded(arrays, f"run by {available.found.partition(',')[0]}")
 
     def check(self, deployment: Deployment, selected: Selection) -> None:
-        """Refuse what this backend cannot record.
-
-        Raises:
-            UsageError: naming it.
-        """
+        """Refuse state variables that Lava's LIF does not have."""
         for key, (_, variable) in selected.potentials.items():
             if variable not in RECORDABLE:
                 limit = ", ".join(RECORDABLE)
@@ -101,9 +76,8 @@ class LavaBackend(Backend):
         """The script's recordings by population and variable, as `nmdeploy_lava.driver.run` returns them."""
 
         def advance(line: str) -> None:
-            match = _SAMPLE_DONE.fullmatch(line)
-            if match and progress is not None:
-                progress(int(match[1]), int(match[2]))
+            if progress is not None and (done := samples_done(line)):
+                progress(*done)
 
         with tempfile.TemporaryDirectory(prefix="nmdeploy-lava-") as scratch:
             folder = Path(scratch)
@@ -122,9 +96,7 @@ class LavaBackend(Backend):
                 environment={**clean_environment(self.settings), "TMPDIR": scratch},
                 on_line=advance,
             )
-            names = {key: name for name, key in script.keys.items()}
-            result = read_npz(folder / "result.npz")
-        return {f"{names[key.partition('.')[0]]}.{key.partition('.')[2]}": values for key, values in result.items()}
+            return by_population(read_npz(folder / "result.npz"), script.keys)
 
 
 def probe(python: Path, environment: Mapping[str, str] | None = None) -> dict[str, str | bool | None]:

@@ -10,22 +10,20 @@ from __future__ import annotations
 import configparser
 import logging
 import re
-import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from nmdeploy.backend import Availability, Backend, RunSettings
+from nmdeploy.backend import Availability, RunSettings
 from nmdeploy.bundle.atomic import write_files
 from nmdeploy.child_process import run_child
 from nmdeploy.data import npz_bytes, read_npz
 from nmdeploy.deployment import Deployment
-from nmdeploy.emulator.inputs import Inputs, Selection, Stimulus, check_inputs, select
-from nmdeploy.emulator.result import DEFAULT_RECORDING, Recording, Result
+from nmdeploy.emulator.inputs import Selection, Stimulus
 from nmdeploy.errors import DataError, HardwareUnavailable, RunError, UsageError
 from nmdeploy.linear_maps import Array
 from nmdeploy.progress import Progress
-from nmdeploy.recorded_run import make_result
+from nmdeploy.script_backend import Recorded, ScriptBackend, by_population, samples_done
 from nmdeploy.script_text import Script
 from targets.spinnaker.emit import REPORTS, script_files
 from targets.spinnaker.installation import INSTALL_HINT, Installation, home_environment, probe
@@ -40,7 +38,6 @@ NO_MACHINE_HINT = (
     f"name a board or a spalloc server with --board, or in {CONFIGURATION_FILE}; without one: the emulator"
 )
 
-_SAMPLE_DONE = re.compile(r"sample (\d+) of (\d+)")
 _WARNING = re.compile(r"warning: (.*)")
 _LOG = logging.getLogger(__name__)
 
@@ -60,7 +57,7 @@ class Machine:
     files: dict[str, bytes]
 
 
-class SpinnakerBackend(Backend):
+class SpinnakerBackend(ScriptBackend):
     """sPyNNaker on a machine.
 
     Args:
@@ -70,51 +67,48 @@ class SpinnakerBackend(Backend):
 
     name = "board"
 
-    def __init__(self, settings: RunSettings) -> None:
-        self.settings = settings
-        self.python = Path(sys.executable) if settings.python is None else settings.python
-
     def availability(self) -> Availability:
+        try:
+            return Availability(True, _described(*self._found("")))
+        except HardwareUnavailable as error:
+            return Availability(False, error.what, error.hint)
+
+    def _found(self, chip: str) -> tuple[Installation, Machine]:
+        """sPyNNaker, and the machine for a kind of board.
+
+        Raises:
+            HardwareUnavailable: telling what is missing.
+        """
         try:
             found = probe(self.settings)
         except RunError as error:
-            return Availability(False, str(error), "name a Python that has sPyNNaker: --vendor-python PATH")
+            hint = "name a Python that has sPyNNaker: --vendor-python PATH"
+            raise HardwareUnavailable(str(error), where=self.name, hint=hint) from error
         if found.version is None:
-            text = f"sPyNNaker is not installed for Python {found.python} ({self.python})"
-            return Availability(False, text, INSTALL_HINT)
+            raise HardwareUnavailable(found.missing, where=self.name, hint=INSTALL_HINT)
         try:
-            machine = find_machine(self.settings, "")
+            machine = find_machine(self.settings, chip)
         except (DataError, UsageError) as error:
-            return Availability(False, str(error), NO_MACHINE_HINT)
+            raise HardwareUnavailable(str(error), where=self.name, hint=NO_MACHINE_HINT) from error
         if machine is None:
-            return Availability(False, f"no SpiNNaker machine is named (sPyNNaker {found.version})", NO_MACHINE_HINT)
-        return Availability(True, _described(found, machine))
+            text = f"no SpiNNaker machine is named (sPyNNaker {found.version})"
+            raise HardwareUnavailable(text, where=self.name, hint=NO_MACHINE_HINT)
+        return found, machine
 
-    def run(
-        self,
-        deployment: Deployment,
-        inputs: Inputs,
-        *,
-        steps: int | None = None,
-        record: Recording = DEFAULT_RECORDING,
-        progress: Progress | None = None,
-    ) -> Result:
-        network = deployment.network
-        stimulus = check_inputs(network, inputs, steps)
-        selected = select(network, record, stimulus.steps)
+    def check(self, deployment: Deployment, selected: Selection) -> None:
+        """Refuse state variables other than the potential."""
         for key, (_, variable) in selected.potentials.items():
             if variable != "v":
                 raise UsageError("sPyNNaker records no such variable here", where=key, found=variable, limit="v")
-        available = self.availability()
-        if not available.ready:
-            raise HardwareUnavailable(available.found, where=self.name, hint=available.hint)
-        found, machine = probe(self.settings), find_machine(self.settings, deployment.chip)
-        assert machine is not None  # noqa: S101  availability
-        script = make_script(network, sufficient_time_scale_factor(deployment))
-        run = _Run(self.settings, self.python, found, machine, script)
-        recorded = run.recorded(stimulus, selected, progress)
-        origin = f"run by {_described(found, machine)}"
-        return make_result(network, stimulus, selected, recorded, origin, tuple(run.warnings))
+
+    def execute(
+        self, deployment: Deployment, stimulus: Stimulus, selected: Selection, progress: Progress | None
+    ) -> Recorded:
+        found, machine = self._found(deployment.chip)
+        script = make_script(deployment.network, sufficient_time_scale_factor(deployment))
+        run = _Run(self.settings, found, machine, script)
+        arrays = run.recorded(stimulus, selected, progress)
+        return Recorded(arrays, f"run by {_described(found, machine)}", tuple(run.warnings))
 
 
 def _described(found: Installation, machine: Machine) -> str:
@@ -177,18 +171,16 @@ class _Run:
         warnings: what sPyNNaker reported: late or dropped packets, saturated buffers.
     """
 
-    def __init__(
-        self, settings: RunSettings, python: Path, found: Installation, machine: Machine, script: Script
-    ) -> None:
-        self.settings, self.python, self.found, self.machine, self.script = settings, python, found, machine, script
+    def __init__(self, settings: RunSettings, found: Installation, machine: Machine, script: Script) -> None:
+        self.settings, self.found, self.machine, self.script = settings, found, machine, script
         self.warnings: list[str] = []
 
     def recorded(self, stimulus: Stimulus, selected: Selection, progress: Progress | None) -> dict[str, Array]:
         """The recordings by population and variable, as `nmdeploy_pynn.driver.run` returns them."""
 
         def advance(line: str) -> None:
-            if (done := _SAMPLE_DONE.fullmatch(line)) and progress is not None:
-                progress(int(done[1]), int(done[2]))
+            if progress is not None and (done := samples_done(line)):
+                progress(*done)
             if (told := _WARNING.fullmatch(line)) and told[1] not in self.warnings:
                 self.warnings.append(told[1])
                 _LOG.warning("sPyNNaker: %s", told[1])
@@ -199,7 +191,7 @@ class _Run:
             given = {script.keys[name]: spikes for name, spikes in stimulus.spikes.items()}
             files = {f"script/{name}": content for name, content in script_files(script, "spynnaker").items()}
             write_files({**files, "script/inputs.npz": npz_bytes(given), **self.machine.files}, Path(scratch))
-            command = [str(self.python), "run.py", "--out", "result.npz", "--steps", str(stimulus.steps)]
+            command = [str(self.settings.interpreter), "run.py", "--out", "result.npz", "--steps", str(stimulus.steps)]
             command += ["--end-with-stdin", "--all-spikes"]
             names = dict.fromkeys(name for name, _ in selected.potentials.values())
             command += [part for name in names for part in ("--record", script.keys[name])]
@@ -211,6 +203,4 @@ class _Run:
                 environment=home_environment(self.settings, self.found, home),
                 on_line=advance,
             )
-            result = read_npz(folder / "result.npz")
-        back = {key: name for name, key in script.keys.items()}
-        return {f"{back[key.partition('.')[0]]}.{key.partition('.')[2]}": values for key, values in result.items()}
+            return by_population(read_npz(folder / "result.npz"), script.keys)

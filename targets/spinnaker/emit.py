@@ -13,8 +13,8 @@ from pathlib import Path
 from nmdeploy.bundle.atomic import write_files
 from nmdeploy.data import npz_bytes
 from nmdeploy.deployment import Deployment
-from nmdeploy.example import example_vectors
-from nmdeploy.script_text import Script, quoted
+from nmdeploy.example import example_arrays
+from nmdeploy.script_text import Script, keys_text, readme_text
 from targets.spinnaker.generic_script import make_generic_script
 from targets.spinnaker.pace import sufficient_time_scale_factor
 from targets.spinnaker.script import make_script
@@ -39,9 +39,9 @@ def emit_spynnaker(deployment: Deployment, folder: Path) -> Sequence[Path]:
     script = make_script(deployment.network, sufficient_time_scale_factor(deployment))
     files = {
         **script_files(script, "spynnaker"),
-        "inputs.npz": _example(deployment, script),
+        "inputs.npz": npz_bytes(example_arrays(deployment, script.keys)),
         "spynnaker.cfg": (CONFIGURATION + REPORTS).encode(),
-        "README.md": _readme(README, deployment, script).encode(),
+        "README.md": _readme(README, deployment, script),
     }
     return write_files(files, folder)
 
@@ -63,8 +63,8 @@ def emit_pynn(deployment: Deployment, folder: Path) -> Sequence[Path]:
     script = make_generic_script(deployment.network)
     files = {
         **script_files(script, "generic"),
-        "inputs.npz": _example(deployment, script),
-        "README.md": _readme(GENERIC_README, deployment, script).encode(),
+        "inputs.npz": npz_bytes(example_arrays(deployment, script.keys)),
+        "README.md": _readme(GENERIC_README, deployment, script),
     }
     return write_files(files, folder)
 
@@ -80,13 +80,6 @@ def script_files(script: Script, chip: str) -> dict[str, bytes]:
         f"nmdeploy_pynn/{name}.py": (SUPPORT / f"{name}.py").read_bytes() for name in ("__init__", "driver", chip)
     }
     return {"run.py": script.text.encode(), "arrays.npz": npz_bytes(script.arrays), **support}
-
-
-def _example(deployment: Deployment, script: Script) -> bytes:
-    """Input spikes and expected output spikes."""
-    given = example_vectors(deployment)
-    inputs = {script.keys[name]: spikes for name, spikes in given.inputs.items()}
-    return npz_bytes(inputs | {f"{script.keys[name]}.expected": spikes for name, spikes in given.spikes.items()})
 
 
 CONFIGURATION = """\
@@ -178,15 +171,6 @@ A run lasts {latency} steps of 1 ms longer than its input.
 """
 
 
-def _readme(text: str, deployment: Deployment, script: Script) -> str:
-    names = ", ".join(f"{quoted(name)} is `{key}`" for name, key in script.keys.items())
-    semantics = "\n".join(f"- {aspect}: {rule}" for aspect, rule in deployment.profile.semantics)
-    return text.format(
-        title=quoted(deployment.network.name)[1:-1],
-        chip=deployment.chip,
-        names=names,
-        profile=deployment.profile.name,
-        semantics=semantics,
-        latency=deployment.network.latency(),
-        factor=sufficient_time_scale_factor(deployment),
-    )
+def _readme(text: str, deployment: Deployment, script: Script) -> bytes:
+    factor = sufficient_time_scale_factor(deployment)
+    return readme_text(text, deployment, names=keys_text(script.keys), factor=factor).encode()

@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from string import Template
+from collections.abc import Iterator
 
 import numpy as np
 
-from nmdeploy.errors import FitError
 from nmdeploy.linear_maps import Array
 from nmdeploy.network import Network, Population, Projection
-from nmdeploy.script_text import Identifiers, Script, indented, quoted, shapes_text, tuple_text
+from nmdeploy.script_text import Script, quoted
 from targets.spinnaker.fixed_point import ONE, real
-from targets.spinnaker.neuron import IFCurrExp, SpinnakerNeuron
-from targets.spinnaker.rules import host_violations
-from targets.spinnaker.script import EXPONENTIAL, LOCAL_NAMES, PARAMETERS, units
+from targets.spinnaker.neuron import IFCurrExp
+from targets.spinnaker.pynn_script import Arrays, Keys, Part, neurons_call, pynn_script
+from targets.spinnaker.script import EXPONENTIAL, MODELS, PARAMETERS, units
 
 NO_LEAK_MS = 1e9
 """A tau_m under which nothing leaks."""
 
-TEMPLATE = Template('''\
-"""The network $title in PyNN for plain simulators, made by nmdeploy. NOT BIT-EXACT.
+ABOUT = """\
+The network {title} in PyNN for plain simulators, made by nmdeploy. NOT BIT-EXACT.
 
 Simulators compute in floating point, without the chip's rounding, floor and saturation.
 Needs PyNN 0.12 and a simulator: `pip install "PyNN==0.12.4" "neo<0.14" brian2`.
@@ -29,50 +27,14 @@ Needs PyNN 0.12 and a simulator: `pip install "PyNN==0.12.4" "neo<0.14" brian2`.
 
 See README.md beside this file, and `python run.py --help`.
 """
-
+IMPORTS = """\
 from importlib import import_module
 from pathlib import Path
 
 import numpy as np
 from nmdeploy_pynn import generic as chip
-from nmdeploy_pynn.driver import Network, main
-
-FOLDER = Path(__file__).resolve().parent
-with np.load(FOLDER / "arrays.npz") as file:
-    arrays = dict(file)
-
-
-def build(sim, spikes):
-    """Make the populations and projections for one sample.
-
-    Args:
-        sim: PyNN's back end.
-        spikes: by input, 0 or 1, `[T, *shape]`.
-
-    Returns:
-        The neurons by name.
-    """
-$populations
-
-    # Projections: (source, target) and weights; a spike takes one step of 1 ms, or the delay.
-$projections
-    return {$returned}
-
-
-NETWORK = Network(
-    sim=lambda name: import_module(f"pyNN.{name}"),
-    chip=chip,
-    build=build,
-    inputs=$input_shapes,
-    neurons=$neuron_shapes,
-    latency=$latency,
-    outputs=$outputs,
-    exact=False,
-)
-
-if __name__ == "__main__":
-    main(NETWORK, FOLDER)
-''')
+from nmdeploy_pynn.driver import Network, main"""
+DELAY_NOTE = "# Projections: (source, target) and weights; a spike takes one step of 1 ms, or the delay."
 
 
 def make_generic_script(network: Network) -> Script:
@@ -81,29 +43,16 @@ def make_generic_script(network: Network) -> Script:
     Raises:
         FitError: with everything that it cannot say; the same as on the chip.
     """
-    found = host_violations(network)
-    if found:
-        raise FitError("PyNN", found)
-    names = Identifiers((*LOCAL_NAMES, "import_module"))
-    keys = {population.name: names.new(population.name) for population in network.populations}
-    arrays: dict[str, Array] = {}
-    populations = [line for each in network.populations for line in _population(each, keys[each.name], arrays)]
-    projections: list[str] = []
-    for projection in network.projections:
-        variable = names.new(f"{keys[projection.source]}_to_{keys[projection.target]}")
-        projections += _projection(network, projection, keys, variable, arrays)
-    neurons = [each for each in network.populations if each.neuron]
-    text = TEMPLATE.substitute(
-        title=quoted(network.name),
-        populations=indented(populations),
-        projections=indented(projections),
-        returned=", ".join(f'"{keys[each.name]}": {keys[each.name]}' for each in neurons),
-        input_shapes=shapes_text(keys, network.inputs),
-        neuron_shapes=shapes_text(keys, neurons),
-        latency=network.latency(),
-        outputs=tuple_text([keys[name] for name in network.outputs if not network[name].is_input]),
+    return pynn_script(
+        network,
+        host="PyNN",
+        about=ABOUT,
+        imports=IMPORTS,
+        returns="The neurons by name.",
+        populations=Part("", _population),
+        projections=Part(DELAY_NOTE, _projection),
+        settings={"sim": 'lambda name: import_module(f"pyNN.{name}")', "exact": False},
     )
-    return Script(text, arrays, keys)
 
 
 def generic_parameters(population: Population) -> tuple[str, dict[str, Array]]:
@@ -112,8 +61,7 @@ def generic_parameters(population: Population) -> tuple[str, dict[str, Array]]:
     `IF_trunc_delta` and `IF_curr_delta` become PyNN's `IF_curr_delta`. The time constant is that of the leak
     that the chip's exp table gives, and cm makes R the chip's.
     """
-    neuron = population.neuron
-    assert isinstance(neuron, SpinnakerNeuron)  # noqa: S101  host_violations
+    neuron = population.neuron_as(*MODELS)
     exponential = isinstance(neuron, IFCurrExp)
     fields = PARAMETERS | {"v_rest": "v_rest"} | (EXPONENTIAL if exponential else {})
     given = {}
@@ -134,28 +82,18 @@ def leaks(population: Population) -> Array:
     return 1 - np.asarray(real(np.broadcast_to(decay, population.shape).ravel()))
 
 
-def _population(population: Population, key: str, arrays: dict[str, Array]) -> Iterator[str]:
+def _population(network: Network, population: Population, keys: Keys, arrays: Arrays) -> Iterator[str]:
+    key = keys[population.name]
     if population.neuron is None:
         yield f"# {quoted(population.name)}: {population.size} inputs"
         yield f'{key} = chip.source(sim, "{key}", spikes["{key}"])'
         return
     model, given = generic_parameters(population)
     yield f"# {quoted(population.name)}: {population.size} neurons"
-    yield f"{key} = chip.neurons("
-    yield "    sim,"
-    yield f"    sim.{model},"
-    yield f'    "{key}",'
-    yield "    {"
-    for name, values in given.items():
-        arrays[f"{key}.{name}"] = values
-        yield f'        "{name}": arrays["{key}.{name}"],'
-    yield "    },"
-    yield ")"
+    yield from neurons_call(key, model, given, arrays)
 
 
-def _projection(
-    network: Network, projection: Projection, keys: Mapping[str, str], variable: str, arrays: dict[str, Array]
-) -> Iterator[str]:
+def _projection(network: Network, projection: Projection, keys: Keys, arrays: Arrays, variable: str) -> Iterator[str]:
     source, target = network[projection.source], network[projection.target]
     matrix = projection.matrix(source.shape).tocoo()
     order = np.lexsort((matrix.row, matrix.col))
@@ -169,8 +107,7 @@ def _projection(
 
 def _weights(target: Population, raw: Array, pairs: Array) -> Array:
     """PyNN's weights: nA for exponential synapses, mV for delta synapses."""
-    neuron = target.neuron
-    assert isinstance(neuron, SpinnakerNeuron)  # noqa: S101  host_violations
+    neuron = target.neuron_as(*MODELS)
     excitatory, inhibitory = units(neuron)
     weights: Array = np.where(raw < 0, raw * inhibitory, raw * excitatory)
     if isinstance(neuron, IFCurrExp):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,14 +28,21 @@ class Installation:
     """What an interpreter has.
 
     Attributes:
+        interpreter: where it is.
         python: its version.
         version: sPyNNaker's; None where it is missing.
         user_base: where its packages of the user's own are.
     """
 
+    interpreter: Path
     python: str
     version: str | None
     user_base: str
+
+    @property
+    def missing(self) -> str:
+        """That sPyNNaker is not there, as a message."""
+        return f"sPyNNaker is not installed for Python {self.python} ({self.interpreter})"
 
 
 def probe(settings: RunSettings) -> Installation:
@@ -45,11 +51,13 @@ def probe(settings: RunSettings) -> Installation:
     Raises:
         RunError: when it cannot be run.
     """
-    python = settings.python or Path(sys.executable)
-    answer = ask(python, PROBE, clean_environment(settings))
+    answer = ask(settings.interpreter, PROBE, clean_environment(settings))
     version = answer.get("version")
     return Installation(
-        str(answer.get("python")), None if version is None else str(version), str(answer.get("user_base"))
+        settings.interpreter,
+        str(answer.get("python")),
+        None if version is None else str(version),
+        str(answer.get("user_base")),
     )
 
 

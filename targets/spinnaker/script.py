@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from string import Template
 
 import numpy as np
 
-from nmdeploy.errors import FitError
 from nmdeploy.linear_maps import Array
 from nmdeploy.network import Network, Population, Projection
-from nmdeploy.script_text import Identifiers, Script, indented, quoted, shapes_text, tuple_text
+from nmdeploy.script_text import Script, quoted
 from nmdeploy.synapses import Shape
 from targets.spinnaker.connection import Form, form_of, kernels, pooled_dense
 from targets.spinnaker.layout import PynnPopulation, layout
 from targets.spinnaker.neuron import IFCurrDelta, IFCurrExp, IFTruncDelta, SpinnakerNeuron
+from targets.spinnaker.pynn_script import Arrays, Keys, Part, neurons_call, pynn_script
 from targets.spinnaker.ring_buffer import weight_unit
-from targets.spinnaker.rules import host_violations
-
-LOCAL_NAMES = ("FOLDER", "NETWORK", "Network", "Path", "arrays", "build", "chip", "file", "main", "np", "sim", "spikes")
 
 PARAMETERS = {
     "v": "v_init",
@@ -39,8 +35,8 @@ MODELS: Mapping[type[SpinnakerNeuron], tuple[str, Mapping[str, str]]] = {
 }
 """sPyNNaker's cell types, and their parameters, by our neuron."""
 
-TEMPLATE = Template('''\
-"""The network $title on SpiNNaker through sPyNNaker 7.4.1, made by nmdeploy.
+ABOUT = """\
+The network {title} on SpiNNaker through sPyNNaker 7.4.1, made by nmdeploy.
 
 Needs Python 3.11 and `pip install "sPyNNaker==1!7.4.1"`, and a machine that spynnaker.cfg names.
 Runs the spikes in inputs.npz:
@@ -49,53 +45,17 @@ Runs the spikes in inputs.npz:
 
 See README.md beside this file, and `python run.py --help`.
 """
-
+IMPORTS = """\
 from pathlib import Path
 
 import numpy as np
 import pyNN.spiNNaker as sim
 from nmdeploy_pynn import spynnaker as chip
-from nmdeploy_pynn.driver import Network, main
-
-FOLDER = Path(__file__).resolve().parent
-with np.load(FOLDER / "arrays.npz") as file:
-    arrays = dict(file)
-
-
-def build(sim, spikes):
-    """Make the populations and projections for one sample.
-
-    Args:
-        sim: PyNN's back end.
-        spikes: by input, 0 or 1, `[T, *shape]`.
-
-    Returns:
-        The neurons by name, each population as a list of its parts.
-    """
-    # Parameters are integers that count 1/32768. Units are PyNN's weights for one unit of the
-    # excitatory and of the inhibitory ring buffer; they fix the buffers' shifts.
-$populations
-
-    # Projections. A spike takes one step of 1 ms, or the delay.
-$projections
-    return {$returned}
-
-
-NETWORK = Network(
-    sim=sim,
-    chip=chip,
-    build=build,
-    inputs=$input_shapes,
-    neurons=$neuron_shapes,
-    latency=$latency,
-    outputs=$outputs,
-    exact=True,
-    time_scale_factor=$factor,
-)
-
-if __name__ == "__main__":
-    main(NETWORK, FOLDER)
-''')
+from nmdeploy_pynn.driver import Network, main"""
+UNITS_NOTE = """\
+# Parameters are integers that count 1/32768. Units are PyNN's weights for one unit of the
+# excitatory and of the inhibitory ring buffer; they fix the buffers' shifts."""
+DELAY_NOTE = "# Projections. A spike takes one step of 1 ms, or the delay."
 
 
 def make_script(network: Network, time_scale_factor: int = 1) -> Script:
@@ -108,32 +68,16 @@ def make_script(network: Network, time_scale_factor: int = 1) -> Script:
     Raises:
         FitError: with everything that sPyNNaker would compute differently.
     """
-    found = host_violations(network)
-    if found:
-        raise FitError("sPyNNaker", found)
-    names = Identifiers(LOCAL_NAMES)
-    keys = {population.name: names.new(population.name) for population in network.populations}
-    arrays: dict[str, Array] = {}
-    populations: list[str] = []
-    for population in network.populations:
-        populations += _population(population, keys[population.name], layout(network, population.name), arrays)
-    projections: list[str] = []
-    for projection in network.projections:
-        variable = names.new(f"{keys[projection.source]}_to_{keys[projection.target]}")
-        projections += [*_projection(network, projection, keys, variable, arrays), ""]
-    neurons = [each for each in network.populations if each.neuron]
-    text = TEMPLATE.substitute(
-        title=quoted(network.name),
-        populations=indented(populations),
-        projections=indented(projections),
-        returned=", ".join(f'"{keys[each.name]}": {keys[each.name]}' for each in neurons),
-        input_shapes=shapes_text(keys, network.inputs),
-        neuron_shapes=shapes_text(keys, neurons),
-        latency=network.latency(),
-        factor=time_scale_factor,
-        outputs=tuple_text([keys[name] for name in network.outputs if not network[name].is_input]),
+    return pynn_script(
+        network,
+        host="sPyNNaker",
+        about=ABOUT,
+        imports=IMPORTS,
+        returns="The neurons by name, each population as a list of its parts.",
+        populations=Part(UNITS_NOTE, _population),
+        projections=Part(DELAY_NOTE, _projection),
+        settings={"sim": "sim", "exact": True, "time_scale_factor": time_scale_factor},
     )
-    return Script(text, arrays, keys)
 
 
 def units(neuron: SpinnakerNeuron) -> tuple[float, float]:
@@ -143,8 +87,7 @@ def units(neuron: SpinnakerNeuron) -> tuple[float, float]:
 
 def parameters(population: Population, parts: Sequence[PynnPopulation]) -> dict[str, Array]:
     """The neurons' parameters as raw int32 by PyNN's name, `[parts, neurons]`; what fills up a core is quiet."""
-    neuron = population.neuron
-    assert isinstance(neuron, SpinnakerNeuron)  # noqa: S101  host_violations
+    neuron = population.neuron_as(*MODELS)
     found = {}
     for name, field in MODELS[type(neuron)][1].items():
         values = np.broadcast_to(getattr(neuron, field), population.shape).reshape(len(parts), -1)
@@ -179,9 +122,8 @@ def synapse_list(projection: Projection, shape: Shape) -> Array:
     return ordered
 
 
-def _population(
-    population: Population, key: str, parts: Sequence[PynnPopulation], arrays: dict[str, Array]
-) -> Iterator[str]:
+def _population(network: Network, population: Population, keys: Keys, arrays: Arrays) -> Iterator[str]:
+    key, parts = keys[population.name], layout(network, population.name)
     first = parts[0]
     kind = "inputs" if population.neuron is None else "neurons"
     channels = f"{len(parts)} channels of " if first.grid else ""
@@ -190,30 +132,16 @@ def _population(
         place = f"channels={len(parts)}, atoms={first.max_atoms}, grid={first.grid}"
         yield f'{key} = chip.source(sim, "{key}", spikes["{key}"], {place})'
         return
-    assert isinstance(population.neuron, SpinnakerNeuron)  # noqa: S101  host_violations
-    yield f"{key} = chip.neurons("
-    yield "    sim,"
-    yield f"    sim.{MODELS[type(population.neuron)][0]},"
-    yield f'    "{key}",'
-    yield "    {"
-    for name, values in parameters(population, parts).items():
-        arrays[f"{key}.{name}"] = values
-        yield f'        "{name}": arrays["{key}.{name}"],'
-    yield "    },"
-    yield f"    units={units(population.neuron)},"
-    yield f"    atoms={first.max_atoms},"
-    yield f"    grid={first.grid},"
-    yield ")"
+    neuron = population.neuron_as(*MODELS)
+    options = {"units": units(neuron), "atoms": first.max_atoms, "grid": first.grid}
+    yield from neurons_call(key, MODELS[type(neuron)][0], parameters(population, parts), arrays, options)
 
 
 _CALLS = {Form.ROWS: "rows", Form.CONVOLUTION: "convolution", Form.POOL_DENSE: "pool_dense"}
 
 
-def _projection(
-    network: Network, projection: Projection, keys: Mapping[str, str], variable: str, arrays: dict[str, Array]
-) -> Iterator[str]:
-    neuron = network[projection.target].neuron
-    assert isinstance(neuron, SpinnakerNeuron)  # noqa: S101  host_violations
+def _projection(network: Network, projection: Projection, keys: Keys, arrays: Arrays, variable: str) -> Iterator[str]:
+    neuron = network[projection.target].neuron_as(*MODELS)
     form = form_of(network, projection.target)
     arrays[variable], extra = synapses(network, projection)
     yield f"# {quoted(projection.source)} to {quoted(projection.target)}: {form.value}"
@@ -226,3 +154,4 @@ def _projection(
     yield from (f"    {name}={value}," for name, value in extra.items())
     yield f"    delay={projection.delay},"
     yield ")"
+    yield ""

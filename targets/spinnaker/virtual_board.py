@@ -8,7 +8,6 @@ board executes nothing: what comes back is a map, never a run.
 from __future__ import annotations
 
 import json
-import sys
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -73,11 +72,9 @@ def vendor_map(deployment: Deployment, settings: RunSettings = DEFAULT_SETTINGS)
             "sPyNNaker has no such board", where=deployment.network.name, found=deployment.chip, limit=limit
         )
     script = make_script(deployment.network)
-    python = settings.python or Path(sys.executable)
     found = probe(settings)
     if found.version is None:
-        text = f"sPyNNaker is not installed for Python {found.python} ({python})"
-        raise HardwareUnavailable(text, where="virtual board", hint=INSTALL_HINT)
+        raise HardwareUnavailable(found.missing, where="virtual board", hint=INSTALL_HINT)
     with tempfile.TemporaryDirectory(prefix="nmdeploy-spinnaker-", ignore_cleanup_errors=True) as scratch:
         folder, home = Path(scratch) / "script", Path(scratch) / "home"
         configuration = CONFIGURATION.format(version=VERSIONS[deployment.chip]).encode()
@@ -89,7 +86,7 @@ def vendor_map(deployment: Deployment, settings: RunSettings = DEFAULT_SETTINGS)
         }
         write_files(files, Path(scratch))
         run_child(
-            [str(python), "map.py", str(_steps(deployment))],
+            [str(settings.interpreter), "map.py", str(_steps(deployment))],
             what="sPyNNaker",
             folder=folder,
             limit_s=settings.limit_s,

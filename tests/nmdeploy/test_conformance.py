@@ -14,6 +14,13 @@ def test_nothing_compared_is_no_pass():
     assert not report.passed
 
 
+def test_a_profile_without_recordings_is_refused():
+    assert ConformanceReport.under("toy", None, ("a", "b")).profile == "a"
+    assert ConformanceReport.under("toy", "b", ("a", "b")) == ConformanceReport("toy", "b")
+    with pytest.raises(UsageError, match=r"toy: unknown profile .*'c'.*a, b.*; nobody ran c"):
+        ConformanceReport.under("toy", "c", ("a", "b"), "nobody ran c")
+
+
 def test_differences_are_counted_and_the_first_is_kept():
     report = ConformanceReport("chip", "chip/exact")
     expected = np.arange(12).reshape(3, 2, 2)

@@ -8,10 +8,23 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from runs import assert_equal_results
 
 from nmdeploy import cost as module
-from nmdeploy.cost import Cost, CostItem, Range, cost_in, exactly, modelled_cost, total, with_coefficients
+from nmdeploy.cost import (
+    Cost,
+    CostItem,
+    Range,
+    cost_in,
+    cost_of,
+    counted_samples,
+    exactly,
+    modelled_cost,
+    total,
+    with_coefficients,
+)
 from nmdeploy.errors import DataError, UsageError
+from nmdeploy.inference import infer
 from nmdeploy.target import Status
 
 
@@ -137,6 +150,17 @@ def test_every_spike_of_the_first_samples_is_kept(deployment):
         set(result.spikes) == set(result.counts) == {population.name for population in deployment.network.populations}
     )
     assert modelled_cost(deployment, IMAGES[:3], steps=4).steps == 6
+
+
+@pytest.mark.usefixtures("toy")
+def test_a_run_that_keeps_every_spike_gives_the_same_cost_without_another(deployment, rng):
+    images = rng.random((40, 1, 6, 6))
+    run = infer(deployment, images, every_spike_of=counted_samples(deployment))
+    found = cost_of(deployment, run.counted)
+    assert found is run.counted
+    assert_equal_results(found, modelled_cost(deployment, images))
+    assert found.total_spikes["out"].any()
+    assert cost_of(deployment, None) is None
 
 
 @pytest.mark.usefixtures("toy")

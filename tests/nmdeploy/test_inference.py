@@ -4,6 +4,7 @@ from unittest.mock import patch
 
 import numpy as np
 import pytest
+from runs import assert_equal_results
 
 from nmdeploy.coding import (
     Bernoulli,
@@ -50,6 +51,40 @@ def test_batches_do_not_change_the_answer(rng):
         for key, values in getattr(whole.result, name).items():
             np.testing.assert_array_equal(getattr(parts.result, name)[key], values)
     np.testing.assert_array_equal(parts.decision.labels, whole.decision.labels)
+
+
+@pytest.mark.parametrize(
+    ("every", "told"), [(0, [7, 14, 21, 23]), (3, [3, 10, 17, 23]), (10, [7, 10, 17, 23]), (99, [7, 14, 21, 23])]
+)
+@pytest.mark.parametrize("neuron", [IF(50), IF(50.5)])
+def test_every_spike_of_the_first_samples_is_kept_beside_the_same_answer(rng, every, told, neuron):
+    net, samples = network(rng, neuron), rng.random((23, 12))
+    record = Recording(counts=("out",), potentials=("out",), steps=slice(2, None, 3))
+    plain = infer(net, samples, steps=10, record=record)
+    ends = []
+    found = infer(
+        net,
+        samples,
+        steps=10,
+        record=record,
+        batch=7,
+        every_spike_of=every,
+        progress=lambda done, _total: ends.append(done),
+    )
+    assert ends == told
+    assert_equal_results(found.result, plain.result)
+    np.testing.assert_array_equal(found.decision.scores, plain.decision.scores)
+    assert plain.counted is None
+    if not every:
+        assert found.counted is None
+        return
+    alone = infer(net, samples[:every], steps=10, record=Recording((ALL,), ("out",), (ALL,)))
+    assert_equal_results(found.counted, alone.result)
+
+
+def test_a_backend_keeps_what_it_can_record(deployment, rng):
+    with pytest.raises(UsageError, match="every_spike_of: a backend keeps what it can record"):
+        infer(deployment, rng.random((2, 1, 6, 6)), every_spike_of=1, backend=object())
 
 
 def test_random_spikes_do_not_depend_on_the_batch(rng):

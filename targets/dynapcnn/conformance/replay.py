@@ -17,7 +17,7 @@ from nmdeploy.deployment import Deployment
 from nmdeploy.emulator.result import ALL, Result
 from nmdeploy.emulator.result import Recording as Record
 from nmdeploy.emulator.run import Engine, emulate
-from nmdeploy.errors import DataError, NmdeployError, UsageError
+from nmdeploy.errors import DataError, NmdeployError
 from nmdeploy.linear_maps import Array
 from nmdeploy.network import Network, Population
 from nmdeploy.target import Chip
@@ -59,10 +59,8 @@ def conformance(files: Sequence[Path], profile: str | None = None, engine: Engin
         UsageError: for another profile or a path that does not exist.
         DataError: for a file that is no recording.
     """
-    if profile not in (None, PROFILE):
-        hint = "sinabs simulates time steps; of the chip's own events there are no recordings"
-        raise UsageError("unknown profile", where="dynapcnn", found=repr(profile), limit=PROFILE, hint=hint)
-    report = ConformanceReport("dynapcnn", PROFILE)
+    hint = "sinabs simulates time steps; of the chip's own events there are no recordings"
+    report = ConformanceReport.under("dynapcnn", profile, (PROFILE,), hint)
     for path in _vectors(files):
         if path.name in _OTHER:
             report.skipped.append(f"{path.name}: {_OTHER[path.name]}")

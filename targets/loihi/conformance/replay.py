@@ -11,7 +11,7 @@ import numpy as np
 from nmdeploy.conformance import ConformanceReport, vector_files
 from nmdeploy.emulator.result import ALL, Recording, Result
 from nmdeploy.emulator.run import emulate
-from nmdeploy.errors import DataError, NmdeployError, UsageError
+from nmdeploy.errors import DataError, NmdeployError
 from nmdeploy.linear_maps import Array
 from nmdeploy.network import Network, Population, Projection
 from nmdeploy.synapses import Conv2d, Dense, Reshape, Synapse
@@ -40,15 +40,12 @@ def conformance(files: Sequence[Path], profile: str | None = None, engine: Engin
         UsageError: for an unknown profile or a path that does not exist.
         DataError: for a file that is no recording.
     """
-    profile = profile or PROFILES[0]
-    if profile not in PROFILES:
-        raise UsageError("unknown profile", where="loihi", found=repr(profile), limit=", ".join(PROFILES))
-    report = ConformanceReport("loihi", profile)
+    report = ConformanceReport.under("loihi", profile, PROFILES)
     for path in vector_files(files, ".npz"):
         report.files += 1
         for net in read_nets(path):
             network = build_network(net, str(path))
-            on_chip = profile == "chip"
+            on_chip = report.profile == "chip"
             network = in_storable_parts(network) if on_chip else network
             result = _run(network, net, engine)
             departure = next(departures(network, result, _chip_of(net)), None) if on_chip else None

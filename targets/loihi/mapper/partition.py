@@ -185,8 +185,11 @@ class _Search:
             yield entries, float(most)
 
     def _too_many_axons(self, options: Options) -> NoPartition:
-        """The layer whose output axons come least close to the limit."""
-        worst: tuple[float, Layer, Excess] | None = None
+        """The layer whose output axons exceed their limit by the largest factor; nothing else ties layers together."""
+        return NoPartition(*max(self._axon_excesses(options), key=lambda each: each[1].found / each[1].limit))
+
+    def _axon_excesses(self, options: Options) -> Iterator[tuple[Layer, Excess]]:
+        """Of each layer that sends, the fewest output axons of its fullest core."""
         for name, layer in self._layers.items():
             choices = self._target_choices(name, options)
             limit = self._limit(name)
@@ -196,10 +199,7 @@ class _Search:
             least = min(int(reach.max()) for reach in reaches)  # of a neuron on a core of its own
             if least <= limit:
                 least = max(min(layer.output_axons(o.tiling, reach) for o in options[name]) for reach in reaches)
-            if worst is None or least / limit > worst[0]:
-                worst = (least / limit, layer, Excess("output_axons", least, limit))
-        assert worst is not None  # noqa: S101 - only output axons tie layers together
-        return NoPartition(worst[1], worst[2])
+            yield layer, Excess("output_axons", least, limit)
 
 
 def _row(width: int, entries: dict[int, float]) -> list[float]:

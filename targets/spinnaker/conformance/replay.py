@@ -8,7 +8,7 @@ from pathlib import Path
 from nmdeploy.conformance import ConformanceReport, vector_files
 from nmdeploy.emulator import compiled
 from nmdeploy.emulator.run import Engine
-from nmdeploy.errors import DataError, UsageError
+from nmdeploy.errors import DataError
 from targets.spinnaker.conformance import maps, nets, neurons, tables
 from targets.spinnaker.conformance.vectors import Vectors
 
@@ -35,10 +35,7 @@ def conformance(
         UsageError: for an unknown profile or a path that does not exist.
         DataError: for a file that is no recording.
     """
-    profile = profile or PROFILES[0]
-    if profile not in PROFILES:
-        raise UsageError("unknown profile", where="spinnaker", found=repr(profile), limit=", ".join(PROFILES))
-    report = ConformanceReport("spinnaker", profile)
+    report = ConformanceReport.under("spinnaker", profile, PROFILES)
     for path in vector_files(files, ".npz"):
         report.files += 1
         _replay(report, Vectors.read(path), engines or engines_here())

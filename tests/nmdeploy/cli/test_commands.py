@@ -82,6 +82,14 @@ def test_the_cost_is_in_the_report_and_in_a_line_of_run(capsys):
     )
 
 
+def test_run_counts_the_cost_in_its_own_run(capsys, monkeypatch):
+    told = printed(capsys, "run", "net.nmd", "--data", "data.npz")
+    with monkeypatch.context() as patched:
+        patched.setattr("nmdeploy.cost.modelled_cost", None)  # another emulation would fail
+        assert printed(capsys, "run", "net.nmd", "--data", "data.npz") == told
+    assert "cost per inference" in told
+
+
 def test_an_exported_program_makes_the_same_network(capsys):
     printed(capsys, "convert", "net.pt2", "--data", "data.npz", "--steps", "16", "-o", "again.nmd")
     from nmdeploy.bundle import load

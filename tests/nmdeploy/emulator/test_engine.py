@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
-from runs import assert_equal_results, outcome
+from runs import EVERYTHING, assert_equal_results, check_block_borders, check_overflows
 
 from nmdeploy.emulator import engine
 from nmdeploy.emulator.reference import emulate_reference
@@ -20,7 +20,6 @@ from nmdeploy.synapses import Conv2d, Dense, SumPool2d
 from quantize import IntegerFormat, Overflow
 
 emulate = partial(run, engine="numpy")
-EVERYTHING = Recording(spikes=("*",), potentials=("*",), counts=("*",))
 
 
 def emulate_in_blocks(case, batch, block, record=EVERYTHING):
@@ -46,35 +45,12 @@ def test_engine_equals_reference_on_random_networks(random_cases):
 
 
 def test_engine_tells_the_same_overflow_as_the_reference(random_cases):
-    overflows = []
-
-    @settings(max_examples=60)
-    @given(case=random_cases(overflows=(Overflow.RAISE,)), block=st.integers(1, 6))
-    def check(case, block):
-        expected = outcome(emulate_reference, case.network, case.inputs, steps=case.steps, record=EVERYTHING)
-        found = outcome(emulate_in_blocks, case, 4, block)
-        overflows.append(isinstance(expected, str))
-        if isinstance(expected, str):
-            assert found == expected
-        else:
-            assert_equal_results(found, expected)
-
-    check()
-    assert 2 < sum(overflows) < len(overflows) - 5
+    cases = random_cases(overflows=(Overflow.RAISE,))
+    check_overflows(lambda case, block: emulate_in_blocks(case, 4, block), cases, examples=150, fewest=5)
 
 
 def test_recorded_steps_equal_the_reference_at_block_borders(random_cases):
-    ends = st.one_of(st.none(), st.integers(-12, 12))
-    slices = st.builds(slice, ends, ends, st.one_of(st.none(), st.integers(1, 3)))
-
-    @settings(max_examples=30)
-    @given(case=random_cases(), steps=slices, block=st.integers(1, 4))
-    def check(case, steps, block):
-        record = Recording(spikes=("*",), potentials=("*",), counts=("*",), steps=steps)
-        expected = emulate_reference(case.network, case.inputs, steps=case.steps, record=record)
-        assert_equal_results(emulate_in_blocks(case, 2, block, record), expected)
-
-    check()
+    check_block_borders(lambda case, block, record: emulate_in_blocks(case, 2, block, record), random_cases())
 
 
 def image_network(**projection):

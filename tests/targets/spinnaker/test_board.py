@@ -16,7 +16,7 @@ from nmdeploy.errors import HardwareUnavailable, RunError, UsageError
 from nmdeploy.network import Network, Population, Projection
 from nmdeploy.neurons import IF
 from nmdeploy.synapses import Conv2d, Dense, Reshape, SumPool2d
-from targets.spinnaker import TARGET, installation
+from targets.spinnaker import TARGET, board, installation
 from targets.spinnaker.board import SpinnakerBackend, find_machine
 
 FAKE = Path(__file__).parent / "fake_spynnaker"
@@ -98,6 +98,15 @@ def test_results_are_those_of_the_emulator(profile, spikes, machine):
     assert ran.origin == "run by sPyNNaker 7.4.1 on https://boards.example/spalloc/ (spalloc_server)"
     assert seen == [(1, 3), (2, 3), (3, 3)]
     assert (machine / ".spynnaker.cfg").read_text() == NAMED
+
+
+def test_a_run_asks_for_spynnaker_and_the_machine_once(deployment, spikes, machine, monkeypatch):
+    asked = []
+    ask, find = installation.ask, board.find_machine
+    monkeypatch.setattr(installation, "ask", lambda *given: asked.append("python") or ask(*given))
+    monkeypatch.setattr(board, "find_machine", lambda *given: asked.append(given[1]) or find(*given))
+    SpinnakerBackend(RunSettings()).run(deployment, spikes[:, :1])
+    assert asked == ["python", "spin5"]
 
 
 def test_what_spynnaker_reports_is_told(deployment, spikes, machine, monkeypatch, caplog):

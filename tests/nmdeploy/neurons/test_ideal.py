@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from nmdeploy.errors import EmulationOverflow
-from nmdeploy.neurons import IF, Integrator, fill, held
+from nmdeploy.neurons import IF, Integrator
 from quantize import IntegerFormat, Overflow
 
 
@@ -106,26 +106,6 @@ def test_an_overflow_names_sample_and_neuron(neuron):
     with pytest.raises(EmulationOverflow) as raised:
         neuron.step(state, current)
     assert str(raised.value) == "sample 1, neuron (0, 0, 2): membrane potential overflows (found 8, limit -8..7)"
-
-
-def test_an_overflow_gets_its_place_and_keeps_its_facts():
-    placed = EmulationOverflow("v overflows", index=(1, 4), found=9, limit="0..7").at("layer", 3, first_sample=10)
-    assert str(placed) == "layer, step 3, sample 11, neuron (4,): v overflows (found 9, limit 0..7)"
-    assert (placed.index, placed.step) == ((11, 4), 3)
-    assert str(EmulationOverflow("v overflows").at("layer", 3)) == "layer, step 3: v overflows"
-
-
-def test_values_without_a_format_are_held_as_they_are():
-    values = np.array([2**62, -(2**62)])
-    assert held(values, None, "v") is values
-
-
-def test_fill_broadcasts_into_a_new_array():
-    parameter = np.array([[1], [2]])
-    filled = fill(parameter, (3, 2, 2), np.dtype(np.int64))
-    filled[:] = 0
-    assert parameter.tolist() == [[1], [2]]
-    assert fill(7, (2,), np.dtype(np.float32)).tolist() == [7.0, 7.0]
 
 
 @pytest.mark.parametrize(
