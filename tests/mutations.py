@@ -29,7 +29,7 @@ class Mutation:
     tests: str
 
 
-NEURONS = "tests/nmdeploy/test_neurons.py"
+NEURONS = "tests/nmdeploy/neurons/test_ideal.py"
 LOIHI = "tests/targets/loihi/test_neuron.py"
 SPINNAKER = "tests/targets/spinnaker/test_neuron.py tests/targets/spinnaker/test_fixed_point.py"
 RINGS = "tests/targets/spinnaker/test_ring_buffer.py"
@@ -42,19 +42,24 @@ ROUNDING = "tests/quantize/test_rounding.py"
 EVENTS = "tests/nmdeploy/emulator/test_event_engine.py"
 EVENT_REFERENCE = "tests/nmdeploy/emulator/test_event_reference.py tests/nmdeploy/emulator/test_event_order.py"
 COMPILED = "tests/nmdeploy/emulator/test_compiled_engine.py tests/nmdeploy/emulator/test_dense_kernel.py"
+SCANS = "tests/nmdeploy/emulator/test_scans.py"
+SPINNAKER_SCAN = "tests/targets/spinnaker/test_scan.py"
 MANTISSA = "tests/quantize/test_mantissa.py"
 MAPS = "tests/nmdeploy/test_linear_maps.py tests/nmdeploy/test_synapses.py"
 
 MUTATIONS = (
-    Mutation("nmdeploy/neurons.py", "fired = v >= self.threshold", "fired = v > self.threshold", NEURONS),
-    Mutation("nmdeploy/neurons.py", "else v > self.threshold", "else v >= self.threshold", NEURONS),
+    Mutation("nmdeploy/neurons/ideal.py", "fired = v >= self.threshold", "fired = v > self.threshold", NEURONS),
+    Mutation("nmdeploy/neurons/ideal.py", "else v > self.threshold", "else v >= self.threshold", NEURONS),
     Mutation(
-        "nmdeploy/neurons.py", "(current + self.bias)\n        if self.refr", "current\n        if self.refr", NEURONS
+        "nmdeploy/neurons/ideal.py",
+        "(current + self.bias)\n        if self.refr",
+        "current\n        if self.refr",
+        NEURONS,
     ),
-    Mutation("nmdeploy/neurons.py", "np.maximum(v, self.v_min)", "np.maximum(v, self.v_min + 1)", NEURONS),
-    Mutation("nmdeploy/neurons.py", 'state["silent_steps"] - 1, 0', 'state["silent_steps"] - 2, 0', NEURONS),
-    Mutation("nmdeploy/neurons.py", "v - fired * self.threshold", "v + fired * self.threshold", NEURONS),
-    Mutation("nmdeploy/neurons.py", "np.where(fired, 0, v)", "np.where(fired, 1, v)", NEURONS),
+    Mutation("nmdeploy/neurons/ideal.py", "np.maximum(v, self.v_min)", "np.maximum(v, self.v_min + 1)", NEURONS),
+    Mutation("nmdeploy/neurons/ideal.py", 'state["silent_steps"] - 1, 0', 'state["silent_steps"] - 2, 0', NEURONS),
+    Mutation("nmdeploy/neurons/ideal.py", "v - fired * self.threshold", "v + fired * self.threshold", NEURONS),
+    Mutation("nmdeploy/neurons/ideal.py", "np.where(fired, 0, v)", "np.where(fired, 1, v)", NEURONS),
     Mutation("targets/loihi/neuron.py", "v > np.left_shift", "v >= np.left_shift", LOIHI),
     Mutation("targets/loihi/neuron.py", "ALIGNMENT = 6", "ALIGNMENT = 7", LOIHI),
     Mutation("targets/loihi/neuron.py", "np.where(u > EDGE", "np.where(u >= EDGE", LOIHI),
@@ -123,9 +128,18 @@ MUTATIONS = (
     ),
     Mutation("quantize/mantissa.py", "astype(np.int64) - self.mantissa_bits, 0", "astype(np.int64) - 1, 0", MANTISSA),
     Mutation("nmdeploy/emulator/kernels/scan_body.h", "u > above[at + i]", "u >= above[at + i]", COMPILED),
-    Mutation("nmdeploy/emulator/kernels/scan_avx2.h", "_mm256_min_epi32", "_mm256_max_epi32", COMPILED),
-    Mutation("nmdeploy/emulator/kernels/scatter_body.h", "begins ? begins[bit]", "begins ? begins[0]", COMPILED),
-    Mutation("nmdeploy/emulator/kernels/dense_avx2.h", "room -= quads", "room -= 0 * quads", COMPILED),
+    Mutation("nmdeploy/emulator/kernels/scan_vectors.h", "v = smaller32", "v = larger32", COMPILED),
+    Mutation("nmdeploy/emulator/kernels/apart_body.h", "(up - down)", "(up - inhibition[i])", SCANS),
+    Mutation("nmdeploy/emulator/kernels/run_body.h", "map->inhibits ? stage->inhibition : ", "", SCANS),
+    Mutation("nmdeploy/emulator/scans.py", "np.negative(scan.reset", "np.positive(scan.reset", SCANS),
+    Mutation("nmdeploy/emulator/plan.py", "chain.weights - half", "half", SCANS),
+    Mutation("nmdeploy/emulator/signed.py", "projection.exponent >= 0", "projection.exponent >= -9", SCANS),
+    Mutation("targets/spinnaker/neuron.py", "else RING.maximum", "else RING.maximum + 1", SPINNAKER_SCAN),
+    Mutation("targets/spinnaker/neuron.py", "lowest - drive >= SMALLEST", "lowest >= SMALLEST", SPINNAKER_SCAN),
+    Mutation("targets/spinnaker/neuron.py", "highest + drive <= LARGEST", "highest <= LARGEST", SPINNAKER_SCAN),
+    Mutation("targets/spinnaker/neuron.py", "low=self.v_reset", "low=None", SPINNAKER_SCAN),
+    Mutation("nmdeploy/emulator/kernels/scatter_body.h", "= map->row_weight[bit]", "= map->row_weight[0]", COMPILED),
+    Mutation("nmdeploy/emulator/kernels/dense_vectors.h", "room -= quads", "room -= 0 * quads", COMPILED),
     Mutation("nmdeploy/emulator/kernels/run_body.h", "stage->maps > 1", "stage->maps > 99", COMPILED),
     Mutation("nmdeploy/emulator/kernels/run_body.h", "~(~sum >> -exponent)", "-(-sum >> -exponent)", COMPILED),
     Mutation("nmdeploy/emulator/kernels/events_take.h", "if (v[i] > above", "if (v[i] >= above", EVENTS),

@@ -193,7 +193,7 @@ class BatchRun:
         for index, projection in enumerate(network.projections):
             spikes = self.workspace.spikes[projection.source]
             arrived = spikes.events - spikes.under_way(projection.delay) if projection.delay else spikes.events
-            recorder.operations(index, self.samples, arrived[:, : network[projection.source].size].astype(np.int64))
+            recorder.operations(index, self.samples, arrived[:, : network[projection.source].size])
 
     def _final(self, buffers: StageBuffers) -> Array:
         if buffers.potential is None:

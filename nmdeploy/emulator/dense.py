@@ -17,6 +17,8 @@ Array = NDArray[Any]
 INT8_LARGEST = 127
 OUTPUTS = 8
 """Output channels in one block of dense weights."""
+PAIR = 2
+"""Blocks that are computed together, whose weights lie side by side."""
 QUAD = 4
 """Input bytes that one instruction multiplies for each channel."""
 LARGEST_SORTED = 1 << 18
@@ -29,7 +31,7 @@ class DensePlan:
 
     Attributes:
         fields: of nm_map.
-        weights: int8 `[blocks, kernel rows, quads, 8, 4]`.
+        weights: int8 `[pairs, kernel rows, quads, 2 blocks, 8 channels, 4]`.
         plane, bytes: scratch, in bytes.
     """
 
@@ -62,9 +64,9 @@ def plan_dense(windows: Windows, weights: Array, width: int) -> DensePlan | None
     plane = _plane(layer, image, out)
     in_order = np.empty_like(weights.reshape(channels, kernel_h, kernel_w, filters))
     in_order[:, :, windows.column_order] = weights.reshape(in_order.shape)
-    laid_out = _blocks(in_order)
+    laid_out = _paired(in_order)
     fields = {
-        "dense_blocks": laid_out.shape[0],
+        "dense_blocks": -(-filters // OUTPUTS),
         "dense_rows": kernel_h,
         "dense_quads": laid_out.shape[2],
         # Sums that are proven to fit need no flush.
@@ -79,7 +81,7 @@ def plan_dense(windows: Windows, weights: Array, width: int) -> DensePlan | None
         "out_height": out[0],
         "out_width": out[1],
         "out_channels": filters,
-        "dense_above": _break_even(windows, laid_out, out),
+        "dense_above": _break_even(windows, laid_out, filters, out),
     }
     row = windows.width * channels
     return DensePlan(fields, laid_out, plane[0] * plane[1] * channels, row)
@@ -94,15 +96,15 @@ def _plane(layer: Conv2d, image: Pair, out: tuple[int, ...]) -> Pair:
     return sizes[0], sizes[1]
 
 
-def _blocks(weights: Array) -> NDArray[np.int8]:
-    """`[channels, kh, kw, filters]` as `[blocks, kh, quads, 8, 4]`, rows (kx, channel) filled up with zeros."""
+def _paired(weights: Array) -> NDArray[np.int8]:
+    """`[channels, kh, kw, filters]` as `[pairs, kh, quads, 2, 8, 4]`, filled up with zeros."""
     channels, kernel_h, kernel_w, filters = weights.shape
     length = kernel_w * channels
-    blocks, quads = -(-filters // OUTPUTS), -(-length // QUAD)
-    rows = np.zeros((kernel_h, quads * QUAD, blocks * OUTPUTS), np.int8)
+    pairs, quads = -(-filters // (PAIR * OUTPUTS)), -(-length // QUAD)
+    rows = np.zeros((kernel_h, quads * QUAD, pairs * PAIR * OUTPUTS), np.int8)
     rows[:, :length, :filters] = weights.transpose(1, 2, 0, 3).reshape(kernel_h, length, filters)
-    grouped = rows.reshape(kernel_h, quads, QUAD, blocks, OUTPUTS)
-    return np.ascontiguousarray(grouped.transpose(3, 0, 1, 4, 2))
+    split = rows.reshape(kernel_h, quads, QUAD, pairs, PAIR, OUTPUTS)
+    return np.ascontiguousarray(split.transpose(3, 0, 1, 4, 5, 2))
 
 
 PRODUCT, TILE_ROW, PLANE_BYTE = 0.36, 6.0, 0.1
@@ -111,12 +113,12 @@ SPIKE, ROW, ADD, STORE = 3.0, 1.0, 0.6, 1.1
 
 One multiply-add of 32 products, one kernel row of a tile, one byte of the plane; listing a spike, and
 for it one row, one register of weights; loading and storing one register. They choose between two
-kernels with the same result, so an error costs time, nothing else."""
+kernels with the same result, so an error (as on NEON, never timed) costs time, nothing else."""
 
 
-def _break_even(windows: Windows, laid_out: Array, out: tuple[int, ...]) -> int:
+def _break_even(windows: Windows, laid_out: Array, filters: int, out: tuple[int, ...]) -> int:
     """Spikes in a step from which on the dense kernel is the faster one."""
-    blocks, kernel_h, quads = laid_out.shape[:3]
+    blocks, (kernel_h, quads) = -(-filters // OUTPUTS), laid_out.shape[1:3]
     tile_rows = -(-blocks // 2) * kernel_h * out[0] * -(-out[1] // 4)
     heights = windows.vertical.spans[:, 1] - windows.vertical.spans[:, 0]
     plane = int(heights.sum()) * windows.width * windows.channels

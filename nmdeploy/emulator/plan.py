@@ -7,7 +7,7 @@ else in 64; within a step sums may wrap, since only their proven final value cou
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,7 @@ from nmdeploy.emulator import compiled
 from nmdeploy.emulator.compiled import EXACT, SATURATE, UNROLLED, WINDOWS, WRAP, address, padded
 from nmdeploy.emulator.dense import plan_dense, plan_narrow
 from nmdeploy.emulator.scans import ScanPlan, plan_scan
+from nmdeploy.emulator.signed import largest_sum, together
 from nmdeploy.emulator.stages import Stage
 from nmdeploy.emulator.widths import INT16_LARGEST, INT32_LARGEST, Part, Widths
 from nmdeploy.emulator.windows import Windows, channels_last, windows_of
@@ -62,7 +63,8 @@ class StagePlan:
     Attributes:
         stage: the numpy engine's, for what is not compiled.
         width: bits of the currents.
-        halves: compiled maps: one group, or by sign two; empty for an input and where numpy computes all.
+        halves: compiled maps: one group, or by sign two where signs are apart and the model's own `step` runs; empty
+            for an input and where numpy computes all.
         scan: the neurons' step; None where the model's own `step` runs.
     """
 
@@ -136,22 +138,29 @@ def _plan(
     if neuron is None:
         return StagePlan(stage)
     widths = proven[population.name]
-    current = sum(part.delivered.magnitude for whole in widths.entering for part in whole)
-    chains = [[_Chain.of(network, part) for part in whole] for whole in widths.entering]
-    if any(chain is None for whole in chains for chain in whole):
-        return StagePlan(stage)
-    found = [[chain for chain in whole if chain is not None] for whole in chains]
-    width = _width(current, [chain for whole in found for chain in whole])
-    halves = tuple(
-        tuple(whole[sign].plan(width, alone=len(found) == 1) for whole in found)
-        for sign in range(2 if neuron.separate_signs else 1)
-    )
-    scan = None
-    if population.name not in stepping and not neuron.separate_signs and not is_valued(population):
+    current, entering, scan = largest_sum(widths.entering), widths.entering, None
+    if population.name not in stepping and not is_valued(population):
         scan = plan_scan(population, neuron, current, widths.potential, steps)
+    apart = neuron.separate_signs
+    if apart and scan is not None and scan.ceiling is None:
+        whole = together(entering, network.into(population.name))
+        apart, entering = whole is None, whole or entering
+    chains = [[_Chain.of(network, part) for part in parts] for parts in entering]
+    if any(chain is None for parts in chains for chain in parts):
+        return StagePlan(stage)
+    found = [[chain for chain in parts if chain is not None] for parts in chains]
+    if scan is not None and not apart and current <= INT32_LARGEST:
+        found = [half for parts in found for half in _halved(parts)]
+    width = _width(current, [chain for parts in found for chain in parts])
     if scan is not None and scan.dtype == np.int32 and width == 64:
         scan = plan_scan(population, neuron, current, INT32_LARGEST + 1, steps)
-    return StagePlan(stage, width, halves, scan)
+    if scan is None:
+        by_sign = tuple(zip(*found, strict=True))
+        halves = tuple(tuple(chain.plan(width, alone=len(found) == 1) for chain in half) for half in by_sign)
+        return StagePlan(stage, width, halves)
+    alone = len(found) == 1 and not apart
+    maps = (chain.plan(width, alone=alone, inhibits=sign == 1) for parts in found for sign, chain in enumerate(parts))
+    return StagePlan(stage, width, (tuple(maps),), scan)
 
 
 def _width(current: int, chains: list[_Chain]) -> int:
@@ -160,6 +169,16 @@ def _width(current: int, chains: list[_Chain]) -> int:
         return 64
     width = 16 if current <= INT16_LARGEST else 32
     return max(width, *(chain.least_width for chain in chains))
+
+
+def _halved(chains: list[_Chain]) -> list[list[_Chain]]:
+    """A chain as two that add up to it, where half its weights fit 16 bits and they do not."""
+    (chain,) = chains
+    largest = int(np.abs(chain.weights).max(initial=0))
+    if chain.windows is None or chain.scaled or not INT16_LARGEST < largest <= 2 * INT16_LARGEST:
+        return [chains]
+    half = chain.weights >> 1
+    return [[replace(chain, weights=half)], [replace(chain, weights=chain.weights - half)]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -220,8 +239,14 @@ class _Chain:
             return 16
         return 32 if self.windows is None and largest <= INT32_LARGEST else 64
 
-    def plan(self, width: int, *, alone: bool) -> MapPlan:
-        """The kernel's record and tables for currents of `width` bits; `alone` when nothing else adds to them."""
+    def plan(self, width: int, *, alone: bool, inhibits: bool = False) -> MapPlan:
+        """The kernel's record and tables.
+
+        Args:
+            width: bits of the currents.
+            alone: whether nothing else adds to them.
+            inhibits: whether the neurons take its sums apart, as inhibition.
+        """
         if self.windows is None:
             kind, dtype = UNROLLED, np.dtype(f"int{width}")
             arrays = {
@@ -232,6 +257,7 @@ class _Chain:
         else:
             kind, dtype = WINDOWS, np.dtype(np.int64 if width == 64 else np.int16)
             arrays = {**_window_arrays(self.windows), "weights": padded(self.weights, dtype)}
+        room = 0 if self.windows is None else _longest_window(self.windows)
         fields: dict[str, int] = {
             "kind": kind,
             "valued": is_valued(self.source),
@@ -242,8 +268,10 @@ class _Chain:
             "windows_x": 0 if self.windows is None else len(self.windows.horizontal.spans),
             "pooled": self.windows is not None and self.windows.pool is not None,
             "single": self.windows is not None and self.windows.single,
+            "room": room,
             "chunk": INT16_LARGEST // max(1, int(np.abs(self.weights).max(initial=0))) or 1,
             "dense_above": -1,
+            "inhibits": inhibits,
             "scaled": self.scaled,
             "exponent": self.exponent,
             **_format_fields(self.accumulator),
@@ -255,10 +283,10 @@ class _Chain:
             dense = plan_dense(self.windows, self.weights, width)
             if dense is not None:
                 fields |= dense.fields
-                arrays["dense"] = dense.weights
+                arrays["dense"] = padded(dense.weights, np.int8)
                 plane, spread = dense.plane, dense.bytes
         record = compiled.Map(**fields, **{name: address(array) for name, array in arrays.items()})
-        events = 0 if self.windows is None else _longest_window(self.windows)
+        events = fields["windows_x"] * (room + 1)  # a place for each window of a row, and how many are in it
         census = (fields["windows_y"] + 1) * (fields["windows_x"] + 1)
         return MapPlan(self.source, self.part.projection.delay, record, arrays, events, census, plane, spread)
 
@@ -293,7 +321,13 @@ def _window_arrays(windows: Windows) -> dict[str, Array]:
         "x_runs": windows.horizontal.runs,
         "bit_weight": windows.bit_weight,
     }
-    return arrays if windows.bit_current is None else {**arrays, "bit_current": windows.bit_current}
+    if windows.bit_current is not None:
+        return {**arrays, "bit_current": windows.bit_current}
+    column_window = windows.column_window()
+    if column_window is None:
+        return arrays
+    channels = np.tile(windows.bit_weight[: windows.channels], windows.width)
+    return {**arrays, "row_window": np.repeat(column_window, windows.channels), "row_weight": channels}
 
 
 def _longest_window(windows: Windows) -> int:

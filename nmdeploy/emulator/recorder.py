@@ -9,11 +9,26 @@ from numpy.typing import NDArray
 
 from nmdeploy.emulator.inputs import Selection, spike_type
 from nmdeploy.emulator.layout import to_channels_first, to_channels_last
+from nmdeploy.emulator.memo import Memo
 from nmdeploy.emulator.result import Result
 from nmdeploy.network import Network, Population, Projection
 from nmdeploy.neurons import State
 
 Array = NDArray[Any]
+
+
+_FAN_OUT: Memo[list[NDArray[np.int64]]] = Memo()
+
+
+def _fan_out(network: Network, *, channels_last: bool) -> list[NDArray[np.int64]]:
+    """Of every projection, in the order in which sums over steps come."""
+
+    def of(projection: Projection) -> NDArray[np.int64]:
+        shape = network[projection.source].shape
+        fan_out = projection.fan_out(shape)
+        return to_channels_last(fan_out, shape) if channels_last else fan_out.ravel()
+
+    return [of(projection) for projection in network.projections]
 
 
 class Recorder:
@@ -57,13 +72,7 @@ class Recorder:
         self.total_spikes = {name: np.zeros(samples, int64) for name in names}
         self.synaptic_operations = {projection.name: np.zeros(samples, int64) for projection in network.projections}
         self.ended = np.zeros(samples, int64) if ends else None
-        self._fan_out = [self._fan_out_of(projection) for projection in network.projections]
-
-    def _fan_out_of(self, projection: Projection) -> NDArray[np.int64]:
-        """In the order in which sums over steps come."""
-        shape = self._network[projection.source].shape
-        fan_out = projection.fan_out(shape)
-        return to_channels_last(fan_out, shape) if self._channels_last else fan_out.ravel()
+        self._fan_out = _FAN_OUT.get(network, channels_last, lambda: _fan_out(network, channels_last=channels_last))
 
     def block(self, name: str, samples: slice, start: int, values: Array) -> None:
         """Keep the spikes `[T, N, *shape]` of a block of steps that begins at `start`."""
@@ -89,7 +98,8 @@ class Recorder:
     def operations(self, projection: int, samples: slice, arriving: Array) -> None:
         """Add the synaptic operations of a projection, by its index, from its arriving spikes."""
         name = self._network.projections[projection].name
-        performed = arriving.reshape(len(arriving), -1) @ self._fan_out[projection]
+        flat, fan_out = arriving.reshape(len(arriving), -1), self._fan_out[projection]
+        performed = np.einsum("ij,j->i", flat, fan_out, dtype=np.int64, casting="safe")  # makes no int64 copy
         self.synaptic_operations[name][samples] += performed
 
     def end(self, samples: slice, steps: int) -> None:

@@ -32,6 +32,7 @@ class Recording:
 
 
 DEFAULT_RECORDING = Recording()
+EVERY_SPIKE = Recording(spikes=(ALL,), counts=(ALL,))
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from nmdeploy.emulator.compiled import address
 from nmdeploy.emulator.widths import INT32_LARGEST, INT64_LARGEST
 from nmdeploy.emulator.windows import channels_last
 from nmdeploy.network import Population
-from nmdeploy.neurons import NeuronModel, Scan
+from nmdeploy.neurons import NeuronModel, Number, Scan
 from nmdeploy.synapses import Shape
 
 Array = NDArray[Any]
@@ -30,6 +30,7 @@ class ScanPlan:
         dtype: of the potential and the tables, int32 or int64.
         initial: potentials before the first step, channels last, padded to whole words.
         refractory: silent steps after a spike.
+        ceiling: where sums of one sign saturate; None where they do not.
         record: the nm_scan record.
         tables: what the record points to.
     """
@@ -37,6 +38,7 @@ class ScanPlan:
     dtype: np.dtype[Any]
     initial: Array
     refractory: int
+    ceiling: int | None
     record: Any
     tables: dict[str, Array]
 
@@ -49,7 +51,7 @@ def plan_scan(
     Args:
         population: whose neurons step.
         neuron: the model that steps.
-        current: no current is larger in magnitude.
+        current: no current is larger in magnitude; with signs apart, no sum of either sign.
         proven: no potential, nor any number on the way to it, is larger; None if nothing is known.
         steps: length of the run.
     """
@@ -64,7 +66,7 @@ def plan_scan(
     tables = _tables(scan, population.shape, dtype)
     initial = np.zeros(words_of(population.size) * WORD, dtype)
     initial[: population.size] = start.ravel()[channels_last(population.shape)]
-    return ScanPlan(dtype, initial, scan.refractory, _record(scan, dtype, tables), tables)
+    return ScanPlan(dtype, initial, scan.refractory, scan.ceiling, _record(scan, dtype, tables), tables)
 
 
 def words_of(neurons: int) -> int:
@@ -74,15 +76,24 @@ def words_of(neurons: int) -> int:
 
 def _largest_number(scan: Scan, start: Array, current: int, steps: int) -> int:
     """A bound on every number of a run."""
-    drive = (current << scan.shift) + _magnitude(scan.bias)
-    taken = 0 if scan.subtract is None else _magnitude(scan.subtract)
+    arriving = current if scan.ceiling is None else min(current, scan.ceiling)
+    drive = (arriving << scan.shift) + _magnitude(scan.bias)
+    taken = _magnitude(_taken(scan))
     held = _magnitude(start) + steps * (drive + taken)
-    if scan.low is not None and scan.high is not None:
+    if scan.low is not None and scan.above is not None and scan.subtract is None and scan.wrap is None:
+        # What is above fires, and is reset.
+        held = max(_magnitude(end) for end in (start, scan.low, scan.above, scan.reset))
+    elif scan.low is not None and scan.high is not None:
         held = max(_magnitude(start), _magnitude(scan.low), _magnitude(scan.high)) + taken
     elif scan.wrap is not None:
         held = max(_magnitude(start), 1 << scan.wrap.bits, 0 if scan.low is None else _magnitude(scan.low)) + taken
     others = sum(_magnitude(end) for end in (scan.low, scan.high, scan.above) if end is not None)
     return held + drive + taken + others
+
+
+def _taken(scan: Scan) -> Number:
+    """What a spike takes off, from zero where the potential is reset."""
+    return np.negative(scan.reset, dtype=np.int64) if scan.subtract is None else scan.subtract
 
 
 def _magnitude(value: Any) -> int:
@@ -98,7 +109,7 @@ def _tables(scan: Scan, shape: Shape, dtype: np.dtype[Any]) -> dict[str, Array]:
         "low": (scan.low, edges.min),
         "high": (scan.high, edges.max),
         "above": (scan.above, edges.max),
-        "subtract": (scan.subtract, 0),
+        "subtract": (_taken(scan), 0),
     }
     values = {name: absent if value is None else value for name, (value, absent) in given.items()}
     period = max(_period(np.asarray(value), shape) for value in values.values())
@@ -128,6 +139,7 @@ def _record(scan: Scan, dtype: np.dtype[Any], tables: dict[str, Array]) -> Any:
         width=8 * dtype.itemsize,
         period=len(tables["bias"]),
         **{name: address(table) for name, table in tables.items()},
+        plain=_is_plain(scan, tables),
         shift=scan.shift,
         wraps=form is not None,
         mask=0 if form is None else (1 << form.bits) - 1,
@@ -135,4 +147,12 @@ def _record(scan: Scan, dtype: np.dtype[Any], tables: dict[str, Array]) -> Any:
         clips=scan.low is not None or scan.high is not None,
         zero=scan.subtract is None,
         refractory=scan.refractory,
+        ceiling=INT64_LARGEST if scan.ceiling is None else scan.ceiling,
     )
+
+
+def _is_plain(scan: Scan, tables: dict[str, Array]) -> bool:
+    """Whether neurons only compare with one threshold and subtract one number."""
+    free = scan.wrap is None and scan.low is None and scan.high is None
+    alike = all(bool(np.all(tables[name] == tables[name][0])) for name in ("above", "subtract"))
+    return alike and free and scan.subtract is not None and not (scan.shift or scan.refractory or tables["bias"].any())

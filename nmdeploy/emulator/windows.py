@@ -70,6 +70,16 @@ class Windows:
         """Whether every window is one neuron."""
         return self.channels == 1 and self.pool is None
 
+    def column_window(self) -> NDArray[np.int32] | None:
+        """For each column of the source its window, one beyond the last for none; None where windows overlap."""
+        spans = self.horizontal.spans
+        if np.any(spans[1:, 0] < spans[:-1, 1]):
+            return None
+        found = np.full(self.width, len(spans), np.int32)
+        for window, (begin, end) in enumerate(spans):
+            found[begin:end] = window
+        return found
+
 
 def channels_last(shape: Shape) -> NDArray[np.int64]:
     """For each neuron counted channels last, its number counted row-major (C, H, W)."""

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nmdeploy.emulator import compiled
-from nmdeploy.emulator.compiled import COUNTERS, SLACK, address
+from nmdeploy.emulator.compiled import COUNTERS, SLACK, address, zeros
 from nmdeploy.emulator.layout import to_channels_first, to_channels_last
 from nmdeploy.emulator.plan import MapPlan, StagePlan, fits_int32
 from nmdeploy.emulator.scans import WORD, words_of
@@ -18,6 +18,11 @@ from nmdeploy.network import Network, Population
 from nmdeploy.synapses import Shape
 
 Array = NDArray[Any]
+
+LARGE = 1 << 12
+"""Neurons whose potentials, in 32 bits, fill half of a core's first-level cache."""
+CHUNK = 4
+"""Steps of a large population that are scanned at once."""
 
 
 class Spikes:
@@ -42,8 +47,8 @@ class Spikes:
         self.events = np.zeros_like(self.counts) if valued else self.counts
 
     def clear(self) -> None:
-        """Forget everything, for the next batch."""
-        for array in (self.rows, self.counts, self.events):
+        """Forget everything, for the next batch. The block's own rows are written before they are read."""
+        for array in (self.rows[: self.reach], self.counts, self.events):
             array.fill(0)
 
     def row(self, delay: int) -> int:
@@ -131,11 +136,11 @@ class StageBuffers:
         self.currents = np.zeros((0,), np.int64)
         self.counters = np.zeros((len(plan.halves), max(map(len, plan.halves), default=0), len(COUNTERS)), np.int64)
         if plan.scan is not None:
-            self.potential = np.zeros((samples, padded), plan.scan.dtype)
+            self.potential = zeros((samples, padded), plan.scan.dtype)
             if record:
-                self.recorded = np.zeros((block, samples, padded), plan.scan.dtype)
+                self.recorded = zeros((block, samples, padded), plan.scan.dtype)
             if plan.scan.refractory:
-                self._silent = np.zeros((samples, padded), np.int32)
+                self._silent = zeros((samples, padded), np.int32)
         else:
             self.currents = np.zeros((len(plan.halves), block, samples, plan.population.size), np.int64)
         self._kept: list[Any] = []
@@ -151,7 +156,7 @@ class StageBuffers:
             self._silent.fill(0)
 
     def _scratch(self, count: int, dtype: Any) -> int:
-        array = np.zeros(count + SLACK, dtype)
+        array = zeros(count + SLACK, dtype)
         self._kept.append(array)
         return address(array)
 
@@ -162,7 +167,8 @@ class StageBuffers:
         sources = np.array([window.row(each.delay) for window, each in zip(arriving, maps, strict=True)], np.uint64)
         strides = np.array([window.stride for window in arriving], np.int64)
         self._kept += [records, sources, strides]
-        padded = WORD * own.words
+        padded, apart = WORD * own.words, any(each.record.inhibits for each in maps)
+        chunk = self._chunk(padded, apart)
         return compiled.Stage(
             neurons=plan.population.size,
             words=own.words,
@@ -178,7 +184,10 @@ class StageBuffers:
             recorded=None if self.recorded is None else address(self.recorded),
             tally=address(own.counts),
             exported=None if scan is not None else address(self.currents[half]),
-            current=self._scratch(padded, f"int{plan.width}"),
+            chunk=chunk,
+            pitch=padded + SLACK,
+            current=self._scratch(chunk * (padded + SLACK), f"int{plan.width}"),
+            inhibition=self._scratch(padded, f"int{plan.width}") if apart else None,
             sums=self._scratch(padded, np.int64) if any(each.record.scaled for each in maps) else None,
             events=self._scratch(max((each.events for each in maps), default=0), np.int32),
             census=self._scratch(max((each.census for each in maps), default=0), np.int32),
@@ -186,6 +195,13 @@ class StageBuffers:
             bytes=self._scratch(max((each.bytes for each in maps), default=0), np.uint8),
             counters=address(self.counters[half]),
         )
+
+    def _chunk(self, neurons: int, apart: bool) -> int:
+        """Steps that are scanned at once: more than one where that pays and the kernel for it can."""
+        plan, scan = self.plan, self.plan.scan
+        if scan is None or plan.width > 16 or scan.dtype != np.int32 or neurons < LARGE:
+            return 1
+        return 1 if apart or self._silent is not None or self.recorded is not None else CHUNK
 
 
 class Workspace:

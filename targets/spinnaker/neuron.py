@@ -16,10 +16,11 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from nmdeploy.neurons import Array, NeuronModel, State, fill
+from nmdeploy.neurons import Array, NeuronModel, Scan, State, fill
 from nmdeploy.structure import field_names
 from targets.spinnaker.exponential import exp_accum, exp_fraction
 from targets.spinnaker.fixed_point import (
+    ACCUM,
     FRACTION_BITS,
     LARGEST,
     ONE,
@@ -32,7 +33,7 @@ from targets.spinnaker.fixed_point import (
     scale,
     wrap,
 )
-from targets.spinnaker.ring_buffer import LARGEST_SHIFT, into_accum
+from targets.spinnaker.ring_buffer import LARGEST_SHIFT, RING, into_accum, saturated
 
 _FRACTION_ONE = (1 << 32) - 1
 """The largest 32-bit fraction, which stands for 1."""
@@ -209,6 +210,42 @@ class IFTruncDelta(SpinnakerNeuron):
     def integrated(self, v: Array, exc: Array, inh: Array) -> Array:
         arrived = multiply(wrap(exc - inh + self.i_offset), self.resistance)
         return np.maximum(wrap(v + arrived), self.v_reset)
+
+    def scan(self, largest_current: int) -> Scan | None:
+        shifts, refractory = self._scan_shifts(), int(np.max(self.refractory_steps))
+        # In a scan a neuron does not fire while it is refractory; here one whose v_reset reaches v_thresh would.
+        lasting = refractory and np.any(np.greater_equal(self.v_reset, self.v_thresh))
+        if type(self) is not IFTruncDelta or shifts is None or self._keeps_input or lasting:
+            return None
+        if np.any(np.not_equal(self.refractory_steps, refractory)):
+            return None
+        bias = np.left_shift(self.i_offset, shifts[1], dtype=np.int64)
+        above = np.subtract(self.v_thresh, 1, dtype=np.int64)
+        drive = (int(saturated(largest_current)) << sum(shifts)) + int(np.max(np.abs(bias)))
+        highest = max(int(np.max(level)) for level in (self.v_init, self.v_reset, above))
+        lowest = min(int(np.min(level)) for level in (self.v_init, self.v_reset))
+        return Scan(
+            shift=sum(shifts),
+            bias=bias,
+            wrap=None if lowest - drive >= SMALLEST and highest + drive <= LARGEST else ACCUM,
+            low=self.v_reset,
+            above=above,
+            reset=self.v_reset,
+            refractory=refractory,
+            ceiling=None if largest_current <= RING.maximum else RING.maximum,
+        )
+
+    def _scan_shifts(self) -> tuple[int, int] | None:
+        """The ring buffers' shift, and R as a shift; None where they are not the same for all, or R is no such power.
+
+        Sums wrap, so that shifts in front of one another are one shift.
+        """
+        given = (np.unique(np.append(self.shift_exc, self.shift_inh)), np.unique(self.resistance))
+        if any(len(values) > 1 for values in given):
+            return None
+        ring, resistance = (int(values[0]) for values in given)
+        doublings = resistance.bit_length() - 1 - FRACTION_BITS
+        return (ring, doublings) if doublings >= 0 and resistance == ONE << doublings else None
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -14,143 +14,118 @@
 
 #include "bits.h"
 
-#if defined(__clang__)
-#define NM_UNROLL _Pragma("unroll")
-#elif defined(__GNUC__)
-#define NM_UNROLL _Pragma("GCC unroll 12")
-#else
-#define NM_UNROLL
-#endif
-
-typedef __m256i vector;
+typedef __m256i vector, vector16, vector32;
 
 enum { LANES = 16, MOST = 12 }; /* 16-bit numbers in a register; accumulators that leave registers for the rest */
 
 NM_INLINE vector load(const void *from) { return _mm256_loadu_si256((const __m256i *)from); }
 NM_INLINE void store(void *to, vector values) { _mm256_storeu_si256((__m256i *)to, values); }
-
-static const int16_t LANE_MASKS[2 * LANES] = {-1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1};
-
-/* All ones in the first `lanes` 16-bit lanes. */
-NM_INLINE vector first_lanes(int64_t lanes) { return load(LANE_MASKS + LANES - lanes); }
-
-/* `registers` registers of currents take the weights of all spikes; only `last` lanes of the last one change. */
-NM_INLINE void add_registers16(int16_t *current, const int16_t *weights, const int32_t *events, int64_t count,
-                               const int registers, int64_t last) {
-    vector sum[MOST];
-    NM_UNROLL
-    for (int r = 0; r < registers; r++) sum[r] = load(current + LANES * r);
-    const vector before = sum[registers - 1];
-    for (int64_t e = 0; e < count; e++) {
-        const int16_t *row = weights + events[e];
-        NM_UNROLL
-        for (int r = 0; r < registers; r++) sum[r] = _mm256_add_epi16(sum[r], load(row + LANES * r));
-    }
-    sum[registers - 1] = _mm256_blendv_epi8(before, sum[registers - 1], first_lanes(last));
-    NM_UNROLL
-    for (int r = 0; r < registers; r++) store(current + LANES * r, sum[r]);
-}
+NM_INLINE vector16 load16(const int16_t *from) { return load(from); }
+NM_INLINE void store16(int16_t *to, vector16 values) { store(to, values); }
+NM_INLINE vector16 zero16(void) { return _mm256_setzero_si256(); }
+NM_INLINE vector16 sum16(vector16 a, vector16 b) { return _mm256_add_epi16(a, b); }
+NM_INLINE vector16 both16(vector16 a, vector16 b) { return _mm256_and_si256(a, b); }
+NM_INLINE vector16 choose16(vector16 mask, vector16 yes, vector16 no) { return _mm256_blendv_epi8(no, yes, mask); }
 
 /* Add 16-bit sums to 32-bit currents. */
-NM_INLINE void widen_add(int32_t *current, vector sum) {
+NM_INLINE void widen_add(int32_t *current, vector16 sum) {
     const vector low = _mm256_cvtepi16_epi32(_mm256_castsi256_si128(sum));
     const vector high = _mm256_cvtepi16_epi32(_mm256_extracti128_si256(sum, 1));
     store(current, _mm256_add_epi32(load(current), low));
     store(current + 8, _mm256_add_epi32(load(current + 8), high));
 }
 
-/* The same to 32-bit currents: 16-bit sums of at most `chunk` spikes, which cannot overflow, at a time. */
-NM_INLINE void add_registers32(int32_t *current, const int16_t *weights, const int32_t *events, int64_t count,
-                               int64_t chunk, const int registers, int64_t last) {
-    for (int64_t from = 0; from < count; from += chunk) {
-        const int64_t until = from + chunk < count ? from + chunk : count;
-        vector sum[MOST];
-        NM_UNROLL
-        for (int r = 0; r < registers; r++) sum[r] = _mm256_setzero_si256();
-        for (int64_t e = from; e < until; e++) {
-            const int16_t *row = weights + events[e];
-            NM_UNROLL
-            for (int r = 0; r < registers; r++) sum[r] = _mm256_add_epi16(sum[r], load(row + LANES * r));
-        }
-        sum[registers - 1] = _mm256_and_si256(sum[registers - 1], first_lanes(last));
-        NM_UNROLL
-        for (int r = 0; r < registers; r++) widen_add(current + LANES * r, sum[r]);
-    }
-}
-
-/* A switch over the number of registers, so that each is compiled with its own in registers. */
-#define BY_REGISTERS(CALL)   \
-    switch (registers) {     \
-        case 1: CALL(1);     \
-        case 2: CALL(2);     \
-        case 3: CALL(3);     \
-        case 4: CALL(4);     \
-        case 5: CALL(5);     \
-        case 6: CALL(6);     \
-        case 7: CALL(7);     \
-        case 8: CALL(8);     \
-        case 9: CALL(9);     \
-        case 10: CALL(10);   \
-        case 11: CALL(11);   \
-        default: CALL(12);   \
-    }
-
-/* Registers at a time: as many of the rest as there are, in equal parts. */
-NM_INLINE int64_t registers_of(int64_t length) {
-    const int64_t all = (length + LANES - 1) / LANES, parts = (all + MOST - 1) / MOST;
-    return (all + parts - 1) / parts;
-}
-
-static void add16(int16_t *current, int64_t length, const int16_t *weights, const int32_t *events, int64_t count) {
-    while (length > 0) {
-        const int64_t registers = registers_of(length), room = LANES * registers;
-        const int64_t last = length < room ? length - LANES * (registers - 1) : LANES;
-#define CALL(R)                                                    \
-    add_registers16(current, weights, events, count, R, last);     \
-    break
-        BY_REGISTERS(CALL)
-#undef CALL
-        current += room, weights += room, length -= room;
-    }
-}
-
-static void add32(int32_t *current, int64_t length, const int16_t *weights, const int32_t *events, int64_t count,
-                  int64_t chunk) {
-    while (length > 0) {
-        const int64_t registers = registers_of(length), room = LANES * registers;
-        const int64_t last = length < room ? length - LANES * (registers - 1) : LANES;
-#define CALL(R)                                                           \
-    add_registers32(current, weights, events, count, chunk, R, last);     \
-    break
-        BY_REGISTERS(CALL)
-#undef CALL
-        current += room, weights += room, length -= room;
-    }
-}
-
-#define ADD16(current, length, weights, events, count) add16(current, length, weights, events, count)
-#define ADD32(current, length, weights, events, count, chunk) add32(current, length, weights, events, count, chunk)
+#include "add_vectors.h"
 #include "scatter_body.h"
 
-#include "dense_avx2.h"
-#include "scan_avx2.h"
-#include "tally_body.h"
-#include "tally_avx2.h"
+enum { BYTES = 32 }; /* of a register */
 
-static void scan_avx2(const nm_scan *how, int64_t words, void *current, int64_t width, void *potential, int32_t *silent,
-                 uint64_t *spikes) {
-    if (how->width != 32 || silent)
-        nm_scan_portable(how, words, current, width, potential, silent, spikes);
-    else if (width == 16)
-        scan16(how, words, (int16_t *)current, (int32_t *)potential, spikes);
-    else
-        scan32(how, words, (int32_t *)current, (int32_t *)potential, spikes);
+typedef vector vector8, quad_weights, quad_value, quad_sums, quad_totals;
+
+NM_INLINE vector8 load8(const uint8_t *from) { return load(from); }
+NM_INLINE void store8(uint8_t *to, vector8 values) { store(to, values); }
+NM_INLINE vector8 all8(uint8_t number) { return _mm256_set1_epi8((char)number); }
+NM_INLINE vector8 sum8(vector8 a, vector8 b) { return _mm256_add_epi8(a, b); }
+NM_INLINE vector8 difference8(vector8 a, vector8 b) { return _mm256_sub_epi8(a, b); }
+NM_INLINE vector8 both8(vector8 a, vector8 b) { return _mm256_and_si256(a, b); }
+NM_INLINE vector8 either8(vector8 a, vector8 b) { return _mm256_xor_si256(a, b); }
+NM_INLINE vector8 or8(vector8 a, vector8 b) { return _mm256_or_si256(a, b); }
+
+/* 32 bits as bytes: all ones or all zeros. */
+NM_INLINE vector lanes_of(uint32_t bits) {
+    const vector pick = _mm256_setr_epi8(0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1, 2, 2, 2, 2, 2, 2, 2, 2, 3, 3, 3,
+                                         3, 3, 3, 3, 3);
+    const vector bit = _mm256_set1_epi64x((int64_t)0x8040201008040201u);
+    const vector copies = _mm256_shuffle_epi8(_mm256_set1_epi32((int32_t)bits), pick);
+    return _mm256_cmpeq_epi8(_mm256_and_si256(copies, bit), bit);
 }
 
-#define SCAN scan_avx2
+NM_INLINE quad_weights load_quad(const int8_t *from) { return load(from); }
+NM_INLINE quad_value spread_quad(int32_t four) { return _mm256_set1_epi32(four); }
+NM_INLINE quad_sums no_sums(void) { return _mm256_setzero_si256(); }
+NM_INLINE quad_totals no_totals(void) { return _mm256_setzero_si256(); }
+NM_INLINE quad_sums add_quad(quad_sums sums, quad_value value, quad_weights weights) {
+    return _mm256_add_epi16(sums, _mm256_maddubs_epi16(value, weights));
+}
+NM_INLINE quad_totals flushed(quad_totals totals, quad_sums sums) {
+    return _mm256_add_epi32(totals, _mm256_madd_epi16(sums, _mm256_set1_epi16(1)));
+}
+NM_INLINE void add_totals32(int32_t *current, quad_totals totals) {
+    store(current, _mm256_add_epi32(load(current), totals));
+}
+NM_INLINE void add_totals16(int16_t *current, quad_totals totals) {
+    const __m128i narrow = _mm_packs_epi32(_mm256_castsi256_si128(totals), _mm256_extracti128_si256(totals, 1));
+    _mm_storeu_si128((__m128i *)current, _mm_add_epi16(_mm_loadu_si128((const __m128i *)current), narrow));
+}
+
+#include "dense_vectors.h"
+
+enum { NUMBERS = 8 }; /* 32-bit numbers in a register */
+
+typedef __m128i shift32;
+
+NM_INLINE vector32 load32(const int32_t *from) { return load(from); }
+NM_INLINE void store32(int32_t *to, vector32 values) { store(to, values); }
+NM_INLINE vector32 all32(int32_t number) { return _mm256_set1_epi32(number); }
+NM_INLINE shift32 shift_of(int64_t bits) { return _mm_cvtsi32_si128((int)bits); }
+NM_INLINE vector32 shifted32(vector32 a, shift32 bits) { return _mm256_sll_epi32(a, bits); }
+NM_INLINE vector32 sum32(vector32 a, vector32 b) { return _mm256_add_epi32(a, b); }
+NM_INLINE vector32 difference32(vector32 a, vector32 b) { return _mm256_sub_epi32(a, b); }
+NM_INLINE vector32 both32(vector32 a, vector32 b) { return _mm256_and_si256(a, b); }
+NM_INLINE vector32 without32(vector32 a, vector32 b) { return _mm256_andnot_si256(b, a); }
+NM_INLINE vector32 either32(vector32 a, vector32 b) { return _mm256_xor_si256(a, b); }
+NM_INLINE vector32 larger32(vector32 a, vector32 b) { return _mm256_max_epi32(a, b); }
+NM_INLINE vector32 smaller32(vector32 a, vector32 b) { return _mm256_min_epi32(a, b); }
+NM_INLINE vector32 above32(vector32 a, vector32 b) { return _mm256_cmpgt_epi32(a, b); }
+NM_INLINE vector32 widened(const int16_t *from) {
+    return _mm256_cvtepi16_epi32(_mm_loadu_si128((const __m128i *)from));
+}
+
+/* The bits of 32 neurons from registers of lanes that are all ones or all zeros. */
+NM_INLINE uint32_t bits_of(const vector32 fired[4]) {
+    /* Packing works within 128-bit halves; the permutation puts the groups of four back in order. */
+    const vector first = _mm256_packs_epi32(fired[0], fired[1]), second = _mm256_packs_epi32(fired[2], fired[3]);
+    const vector bytes = _mm256_packs_epi16(first, second);
+    const vector order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
+    return (uint32_t)_mm256_movemask_epi8(_mm256_permutevar8x32_epi32(bytes, order));
+}
+
+#include "scan_vectors.h"
+#include "tally_body.h"
+
+NM_INLINE void add_eight(uint32_t *tally, const uint8_t *bytes) {
+    const vector wide = _mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)bytes));
+    store(tally, _mm256_add_epi32(load(tally), wide));
+}
+
+#include "tally_vectors.h"
+
+#define SCAN scan_vectors
+#define HAS_CHUNKS 1
+#define SCAN_CHUNK scan_chunk
 #define HAS_DENSE 1
 #define DENSE_PRODUCTS dense
-#define TALLY tally_avx2
+#define TALLY tally_vectors
 #include "run_body.h"
 
 #include "events_avx2.h"

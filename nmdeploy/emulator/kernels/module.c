@@ -35,6 +35,7 @@ static int add_kernels(PyObject *module, const char *name, const nm_kernels *ker
 static int fill(PyObject *module) {
     int failed = add_kernels(module, "PORTABLE", &nm_portable);
     if (nm_avx2.name && has_avx2()) failed |= add_kernels(module, "AVX2", &nm_avx2);
+    if (nm_neon.name) failed |= add_kernels(module, "NEON", &nm_neon);
     failed |= add_address(module, "RUN", (void (*)(void))nm_run);
     failed |= add_address(module, "PACK", (void (*)(void))nm_pack);
     failed |= add_address(module, "UNPACK", (void (*)(void))nm_unpack);

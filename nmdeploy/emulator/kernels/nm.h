@@ -34,6 +34,9 @@ typedef struct {
     const int64_t *x_runs;           /* [..][3]: first current, first weight, length */
     const int32_t *bit_weight;       /* [bits of a window's row]: first weight of the bit's channel */
     const int32_t *bit_current;      /* the same for currents; NULL without channel groups */
+    const int32_t *row_window;       /* [bits of a row]: the bit's window (windows_x: none); NULL where some overlap */
+    const int32_t *row_weight;       /* [bits of a row]: as bit_weight */
+    int64_t room;                    /* neurons of the largest window */
     int64_t pooled, single;          /* whether there is a pool; whether windows are single neurons */
     const void *weights;             /* int16 for 16- and 32-bit currents, else int64 */
     int64_t chunk;                   /* spikes whose 16-bit weights certainly add up within 16 bits */
@@ -44,14 +47,16 @@ typedef struct {
     const int64_t *first;   /* [size + 1] */
     const int32_t *targets; /* [..] */
 
-    /* The dense alternative of NM_WINDOWS, for many spikes; see dense_avx2.h. */
+    /* The dense alternative of NM_WINDOWS, for many spikes; see dense_vectors.h. */
     int64_t dense_above;       /* used where a step has more spikes; -1: never */
-    const int8_t *dense;       /* [blocks of 8 channels][kernel rows][quads][8][4] */
+    const int8_t *dense;       /* [pairs of blocks][kernel rows][quads][2 blocks][8 channels][4] */
     int64_t dense_blocks, dense_rows, dense_quads, flush;
     int64_t plane_height, plane_width;         /* of the padded, pooled image, in pixels */
     int64_t top, left;                         /* its padding */
     int64_t stride_y, stride_x, dilation_y;
     int64_t out_height, out_width, out_channels;
+
+    int64_t inhibits; /* adds to `inhibition`, not to `current` */
 
     /* accumulator format ( 2**exponent * sum ); only with 64-bit currents */
     int64_t scaled;           /* whether anything is to be done */
@@ -63,17 +68,25 @@ typedef struct {
 enum { NM_WINDOWS = 0, NM_UNROLLED = 1 };
 enum { NM_EXACT = 0, NM_WRAP = 1, NM_SATURATE = 2 };
 
+/* The rows of a kernel that a window's spikes act on: `runs` [count][2], first current and first weight. */
+typedef struct {
+    const int64_t *runs;
+    int64_t count;
+} nm_rows;
+
 /* A neuron's step; see nmdeploy.neurons.Scan. Tables hold `period` numbers (a multiple of
  * 64) in the type of the potential and repeat over the neurons. */
 typedef struct {
     int64_t width; /* bits of the potential: 32 or 64 */
     int64_t period;
     const void *bias, *above, *subtract, *low, *high;
+    int64_t plain;             /* whether all neurons have one threshold, which may be subtracted, and nothing else */
     int64_t shift;
     int64_t wraps, mask, sign; /* v := ((v & mask) ^ sign) - sign */
     int64_t clips;
     int64_t zero;              /* resets to zero */
     int64_t refractory;
+    int64_t ceiling;           /* of each sign's sum, where signs are apart */
 } nm_scan;
 
 /* One population with everything that one batch needs. Rows of bits and of potentials
@@ -94,7 +107,9 @@ typedef struct {
     uint32_t *tally;         /* [samples][64 * words]: spikes so far */
     int64_t *exported;       /* [steps][samples][neurons] */
 
-    void *current;           /* scratch, zero between calls: [64 * words and some more] */
+    int64_t chunk, pitch;    /* steps that are scanned at once, and numbers between their currents */
+    void *current;           /* scratch, zero between calls: [chunk][pitch], pitch 64 * words and some more */
+    void *inhibition;        /* the same for magnitudes of inhibition; NULL unless signs are apart */
     int64_t *sums;           /* the same for scaled maps */
     int32_t *events;         /* scratch: weights and currents of the spikes of a window */
     int32_t *census;         /* scratch: spikes of each window */
@@ -110,7 +125,7 @@ typedef struct {
 } nm_kernels;
 
 extern const nm_kernels nm_portable;
-extern const nm_kernels nm_avx2; /* its name is NULL where it was not built */
+extern const nm_kernels nm_avx2, nm_neon; /* the name is NULL where they were not built */
 
 /* The scan that knows every feature, in portable C. */
 void nm_scan_portable(const nm_scan *scan, int64_t words, void *current, int64_t width, void *potential,

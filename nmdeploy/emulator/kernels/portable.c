@@ -4,24 +4,23 @@
 #include "nm.h"
 #include "bits.h"
 
-static void add16(int16_t *restrict current, int64_t length, const int16_t *restrict weights,
-                  const int32_t *restrict events, int64_t count) {
-    for (int64_t e = 0; e < count; e++) {
-        const int16_t *row = weights + events[e];
-        for (int64_t i = 0; i < length; i++) current[i] = (int16_t)((uint16_t)current[i] + (uint16_t)row[i]);
+#define DEFINE_ADD(NAME, CURRENT, UNSIGNED)                                                                      \
+    static void NAME(CURRENT *restrict current, int64_t length, const int16_t *restrict weights, nm_rows rows,   \
+                     const int32_t *restrict events, int64_t count) {                                            \
+        for (int64_t r = 0; r < rows.count; r++) {                                                               \
+            CURRENT *into = current + rows.runs[2 * r];                                                          \
+            for (int64_t e = 0; e < count; e++) {                                                                \
+                const int16_t *row = weights + rows.runs[2 * r + 1] + events[e];                                 \
+                for (int64_t i = 0; i < length; i++)                                                             \
+                    into[i] = (CURRENT)((UNSIGNED)into[i] + (UNSIGNED)(CURRENT)row[i]);                          \
+            }                                                                                                    \
+        }                                                                                                        \
     }
-}
+DEFINE_ADD(add16, int16_t, uint16_t)
+DEFINE_ADD(add32, int32_t, uint32_t)
 
-static void add32(int32_t *restrict current, int64_t length, const int16_t *restrict weights,
-                  const int32_t *restrict events, int64_t count) {
-    for (int64_t e = 0; e < count; e++) {
-        const int16_t *row = weights + events[e];
-        for (int64_t i = 0; i < length; i++) current[i] = (int32_t)((uint32_t)current[i] + (uint32_t)(int32_t)row[i]);
-    }
-}
-
-#define ADD16(current, length, weights, events, count) add16(current, length, weights, events, count)
-#define ADD32(current, length, weights, events, count, chunk) add32(current, length, weights, events, count)
+#define ADD16(current, length, weights, rows, events, count) add16(current, length, weights, rows, events, count)
+#define ADD32(current, length, weights, rows, events, count, chunk) add32(current, length, weights, rows, events, count)
 #include "scatter_body.h"
 #include "tally_body.h"
 
@@ -66,6 +65,8 @@ void nm_scan_portable(const nm_scan *scan, int64_t words, void *current, int64_t
 }
 
 #define SCAN nm_scan_portable
+#define HAS_CHUNKS 0
+#define SCAN_CHUNK(scan, words, current, pitch, potential, spikes, stride, steps) (void)0
 #define HAS_DENSE 0
 #define DENSE_PRODUCTS(map, bits, current, width, plane, bytes) (void)0
 #define TALLY tally_portable

@@ -2,6 +2,7 @@
  * scatter_body.h, which defines before:
  *
  *   SCAN(scan, words, current, width, potential, silent, spikes)       one step of a sample's neurons
+ *   HAS_CHUNKS, SCAN_CHUNK(scan, words, current, pitch, potential, spikes, stride, steps)  some steps, if it can
  *   HAS_DENSE, DENSE_PRODUCTS(map, bits, current, width, plane, bytes)  the dense kernel, if there is one
  *   TALLY(bits, steps, words, stride, tally)                           counting a sample's spikes
  */
@@ -91,16 +92,18 @@ static int is_narrow(const nm_map *map, const void *source, int64_t spikes, int3
 }
 
 /* Add everything that a projection delivers in one step of one sample. */
-static void gather_one(const nm_stage *stage, const nm_map *map, const void *source, int kernel, int64_t width) {
+static void gather_one(const nm_stage *stage, const nm_map *map, const void *source, int kernel, void *excitation,
+                       int64_t width) {
+    void *current = map->inhibits ? stage->inhibition : excitation;
     if (kernel == DENSE) {
         /* Another map of the stage may have left its image where this one has its border. */
         if (stage->maps > 1) memset(stage->plane, 0, (size_t)(map->plane_height * map->plane_width * map->channels));
-        DENSE_PRODUCTS(map, (const uint64_t *)source, stage->current, width, stage->plane, stage->bytes);
+        DENSE_PRODUCTS(map, (const uint64_t *)source, current, width, stage->plane, stage->bytes);
     } else if (kernel == BY_EVENTS && map->scaled) {
         scatter(map, source, stage->sums, width, stage->events);
-        deliver(map, stage->sums, (int64_t *)stage->current, stage->neurons);
+        deliver(map, stage->sums, (int64_t *)current, stage->neurons);
     } else if (kernel == BY_EVENTS) {
-        scatter(map, source, stage->current, width, stage->events);
+        scatter(map, source, current, width, stage->events);
     }
 }
 
@@ -111,8 +114,8 @@ static const void *arriving(const nm_stage *stage, int64_t index, int64_t row) {
     return (const uint64_t *)stage->sources[index] + at;
 }
 
-/* All projections of one step of one sample; returns the width of the currents. */
-static int64_t gather(const nm_stage *stage, int64_t row) {
+/* All projections of one step of one sample into `current`; returns the width of the currents. */
+static int64_t gather(const nm_stage *stage, int64_t row, void *current) {
     int64_t width = stage->width;
     for (int64_t m = 0; m < stage->maps; m++) {
         const nm_map *map = &stage->map[m];
@@ -120,7 +123,7 @@ static int64_t gather(const nm_stage *stage, int64_t row) {
         const int64_t spikes = activity(map, source);
         const int kernel = kernel_for(map, spikes);
         if (kernel == BY_EVENTS && is_narrow(map, source, spikes, stage->census)) width = 16;
-        gather_one(stage, map, source, kernel, width);
+        gather_one(stage, map, source, kernel, current, width);
         stage->counters[3 * m + kernel]++;
     }
     return width;
@@ -139,6 +142,13 @@ static void export_currents(const nm_stage *stage, int64_t width, int64_t *into)
     memset(stage->current, 0, (size_t)(stage->neurons * width / 8));
 }
 
+#include "apart_body.h"
+
+/* Bits beyond the last neuron are no neurons. */
+static void cut_spikes(const nm_stage *stage, uint64_t *spikes) {
+    if (stage->neurons & 63) spikes[stage->words - 1] &= (UINT64_C(1) << (stage->neurons & 63)) - 1;
+}
+
 /* The neurons' own part of one step: potentials, spikes, recording. */
 static void step_neurons(const nm_stage *stage, int64_t width, int64_t sample, int64_t row) {
     const nm_scan *scan = stage->scan;
@@ -146,25 +156,43 @@ static void step_neurons(const nm_stage *stage, int64_t width, int64_t sample, i
     char *potential = (char *)stage->potential + sample * bytes;
     int32_t *silent = stage->silent ? stage->silent + sample * neurons : NULL;
     uint64_t *spikes = stage->spikes + row * stage->words;
+    if (stage->inhibition) take_inhibition(stage->current, stage->inhibition, neurons, width, scan->ceiling);
     SCAN(scan, stage->words, stage->current, width, potential, silent, spikes);
-    /* Bits beyond the last neuron are no neurons. */
-    if (stage->neurons & 63) spikes[stage->words - 1] &= (UINT64_C(1) << (stage->neurons & 63)) - 1;
+    cut_spikes(stage, spikes);
     if (stage->recorded) memcpy((char *)stage->recorded + row * bytes, potential, (size_t)bytes);
 }
 
-static void run_stage(const nm_stage *stage, int64_t sample, int64_t samples,
-                      int64_t steps) {
-    for (int64_t step = 0; step < steps; step++) {
-        const int64_t row = step * samples + sample;
-        const int64_t width = gather(stage, row);
-        if (stage->scan)
-            step_neurons(stage, width, sample, row);
+/* Some steps of a sample whose potentials, which a cache may not hold, then pass through registers only once. */
+static void run_chunk(const nm_stage *stage, int64_t sample, int64_t samples, int64_t first, int64_t steps) {
+    const int64_t row = first * samples + sample;
+    uint64_t *spikes = stage->spikes + row * stage->words;
+    for (int64_t i = 0; i < steps; i++)
+        gather(stage, row + i * samples, (int16_t *)stage->current + i * stage->pitch);
+    SCAN_CHUNK(stage->scan, stage->words, (int16_t *)stage->current, stage->pitch,
+               (int32_t *)stage->potential + sample * 64 * stage->words, spikes, samples * stage->words, steps);
+    for (int64_t i = 0; i < steps; i++) cut_spikes(stage, spikes + i * samples * stage->words);
+}
+
+static void run_step(const nm_stage *stage, int64_t sample, int64_t samples, int64_t step) {
+    const int64_t row = step * samples + sample;
+    const int64_t width = gather(stage, row, stage->current);
+    if (stage->scan)
+        step_neurons(stage, width, sample, row);
+    else
+        export_currents(stage, width, stage->exported + row * stage->neurons);
+}
+
+static void run_stage(const nm_stage *stage, int64_t sample, int64_t samples, int64_t steps) {
+    const int64_t chunk = HAS_CHUNKS ? stage->chunk : 1;
+    for (int64_t step = 0; step < steps; step += chunk) {
+        if (chunk > 1)
+            run_chunk(stage, sample, samples, step, steps - step < chunk ? steps - step : chunk);
         else
-            export_currents(stage, width, stage->exported + row * stage->neurons);
+            run_step(stage, sample, samples, step);
     }
     if (stage->scan)
         TALLY(stage->spikes + sample * stage->words, steps, stage->words, samples * stage->words,
-                     stage->tally + sample * 64 * stage->words);
+              stage->tally + sample * 64 * stage->words);
 }
 
 static void run(const nm_stage *const *stages, int64_t count, int64_t samples, int64_t steps) {

@@ -1,70 +1,86 @@
 /* Event scatter: every spike adds its rows of weights. Included once for each instruction
  * set, which defines before:
  *
- *   ADD16(current, length, weights, events, count)         current[i] += weights[events[e] + i], all e, 16 bits
- *   ADD32(current, length, weights, events, count, chunk)  the same to 32-bit currents
+ *   ADD16(current, length, weights, rows, events, count)         for every row of a window's kernel:
+ *                                                                current[i] += weights[events[e] + i], all e, 16 bits
+ *   ADD32(current, length, weights, rows, events, count, chunk)  the same to 32-bit currents
  *
  * Work follows the spikes: windows without any are skipped, and all spikes of a window
  * are added to a run of currents while it stays in registers.
  */
 
-/* current[i] += weights[events[e] + i] for all e, in 64 bits. */
-static void add64(int64_t *restrict current, int64_t length, const int64_t *restrict weights,
+/* current[i] += weights[events[e] + i] for all e, in 64 bits, in every row. */
+static void add64(int64_t *restrict current, int64_t length, const int64_t *restrict weights, nm_rows rows,
                   const int32_t *restrict events, int64_t count) {
-    for (int64_t e = 0; e < count; e++) {
-        const int64_t *row = weights + events[e];
-        for (int64_t i = 0; i < length; i++) current[i] = (int64_t)((uint64_t)current[i] + (uint64_t)row[i]);
-    }
-}
-
-/* One run of currents: what `count` spikes of a window add to it. */
-NM_INLINE void add_run(const nm_map *map, void *current, int64_t at, int64_t length, int64_t weight,
-                       const int32_t *events, int64_t count, int64_t width) {
-    if (width == 16)
-        ADD16((int16_t *)current + at, length, (const int16_t *)map->weights + weight, events, count);
-    else if (width == 32)
-        ADD32((int32_t *)current + at, length, (const int16_t *)map->weights + weight, events, count, map->chunk);
-    else
-        add64((int64_t *)current + at, length, (const int64_t *)map->weights + weight, events, count);
-}
-
-/* All runs of the window (y, x). */
-NM_INLINE void add_window(const nm_map *map, int64_t y, int64_t x, void *current, int64_t shift, const int32_t *events,
-                          int64_t count, int64_t width) {
-    for (int64_t j = map->y_first[y]; j < map->y_first[y + 1]; j++) {
-        const int64_t *row = map->y_runs + 2 * j;
-        for (int64_t k = map->x_first[x]; k < map->x_first[x + 1]; k++) {
-            const int64_t *run = map->x_runs + 3 * k;
-            add_run(map, current, row[0] + run[0] + shift, run[2], row[1] + run[1], events, count, width);
+    for (int64_t r = 0; r < rows.count; r++) {
+        int64_t *into = current + rows.runs[2 * r];
+        for (int64_t e = 0; e < count; e++) {
+            const int64_t *row = weights + rows.runs[2 * r + 1] + events[e];
+            for (int64_t i = 0; i < length; i++) into[i] = (int64_t)((uint64_t)into[i] + (uint64_t)row[i]);
         }
     }
 }
 
-/* List what the spikes of window (y, x) begin with: `begins` of their bit in the window's row. */
-NM_INLINE int64_t list_window(const nm_map *map, const uint64_t *bits, int64_t y, int64_t x, const int32_t *begins,
-                              int32_t *events) {
+/* All that the spikes of the window (y, x) add. */
+NM_INLINE void add_window(const nm_map *map, int64_t y, int64_t x, void *current, int64_t shift, const int32_t *events,
+                          int64_t count, int64_t width) {
+    const nm_rows rows = {map->y_runs + 2 * map->y_first[y], map->y_first[y + 1] - map->y_first[y]};
+    for (int64_t k = map->x_first[x]; k < map->x_first[x + 1]; k++) {
+        const int64_t *run = map->x_runs + 3 * k, at = run[0] + shift, length = run[2];
+        if (width == 16)
+            ADD16((int16_t *)current + at, length, (const int16_t *)map->weights + run[1], rows, events, count);
+        else if (width == 32)
+            ADD32((int32_t *)current + at, length, (const int16_t *)map->weights + run[1], rows, events, count,
+                  map->chunk);
+        else
+            add64((int64_t *)current + at, length, (const int64_t *)map->weights + run[1], rows, events, count);
+    }
+}
+
+/* List where the weights of the spikes of window (y, x) begin. */
+NM_INLINE int64_t list_window(const nm_map *map, const uint64_t *bits, int64_t y, int64_t x, int32_t *events) {
     const int64_t length = (map->columns[2 * x + 1] - map->columns[2 * x]) * map->channels;
     int64_t count = 0;
     for (int64_t row = map->rows[2 * y]; row < map->rows[2 * y + 1]; row++) {
         const int64_t start = (row * map->width + map->columns[2 * x]) * map->channels;
         for (int64_t k = 0; k < length; k += 64) {
             uint64_t word = nm_bits(bits, start + k, length - k < 64 ? length - k : 64);
-            for (; word; word &= word - 1) {
-                const int64_t bit = k + nm_lowest(word);
-                events[count++] = begins ? begins[bit] : (int32_t)bit;
-            }
+            for (; word; word &= word - 1) events[count++] = map->bit_weight[k + nm_lowest(word)];
         }
     }
     return count;
 }
 
+/* The same for all windows of row y at once, `room` numbers for each: only words with spikes take time.
+ * For windows that share no columns. */
+NM_INLINE void list_row(const nm_map *map, const uint64_t *bits, int64_t y, int32_t *events, int32_t *counts) {
+    const int64_t length = map->width * map->channels;
+    memset(counts, 0, (size_t)map->windows_x * sizeof *counts);
+    for (int64_t row = map->rows[2 * y]; row < map->rows[2 * y + 1]; row++) {
+        for (int64_t k = 0; k < length; k += 64) {
+            uint64_t word = nm_bits(bits, row * length + k, length - k < 64 ? length - k : 64);
+            for (; word; word &= word - 1) {
+                const int64_t bit = k + nm_lowest(word), x = map->row_window[bit];
+                if (x == map->windows_x) continue; /* no window sees it */
+                events[x * map->room + counts[x]++] = map->row_weight[bit];
+            }
+        }
+    }
+}
+
 /* Channel groups: every spike acts on the currents of its own group, so each is a run by itself. */
 NM_INLINE void scatter_grouped(const nm_map *map, const uint64_t *bits, int64_t y, int64_t x, void *current,
-                               int64_t width, int32_t *events) {
-    const int64_t count = list_window(map, bits, y, x, NULL, events);
-    for (int64_t e = 0; e < count; e++) {
-        const int32_t weight = map->bit_weight[events[e]];
-        add_window(map, y, x, current, map->bit_current[events[e]], &weight, 1, width);
+                               int64_t width) {
+    const int64_t length = (map->columns[2 * x + 1] - map->columns[2 * x]) * map->channels;
+    for (int64_t row = map->rows[2 * y]; row < map->rows[2 * y + 1]; row++) {
+        const int64_t start = (row * map->width + map->columns[2 * x]) * map->channels;
+        for (int64_t k = 0; k < length; k += 64) {
+            uint64_t word = nm_bits(bits, start + k, length - k < 64 ? length - k : 64);
+            for (; word; word &= word - 1) {
+                const int64_t bit = k + nm_lowest(word);
+                add_window(map, y, x, current, map->bit_current[bit], map->bit_weight + bit, 1, width);
+            }
+        }
     }
 }
 
@@ -80,19 +96,33 @@ NM_INLINE void scatter_single(const nm_map *map, const uint64_t *bits, void *cur
     }
 }
 
+/* Windows that share no columns, row by row. */
+NM_INLINE void scatter_rows(const nm_map *map, const uint64_t *bits, void *current, int64_t width, int32_t *events) {
+    int32_t *counts = events + map->windows_x * map->room;
+    for (int64_t y = 0; y < map->windows_y; y++) {
+        list_row(map, bits, y, events, counts);
+        for (int64_t x = 0; x < map->windows_x; x++)
+            if (counts[x]) add_window(map, y, x, current, 0, events + x * map->room, counts[x], width);
+    }
+}
+
 NM_INLINE void scatter_windows(const nm_map *map, const uint64_t *bits, void *current, int64_t width,
                                int32_t *events) {
     if (map->single) {
         scatter_single(map, bits, current, width);
         return;
     }
+    if (map->row_window) {
+        scatter_rows(map, bits, current, width, events);
+        return;
+    }
     for (int64_t y = 0; y < map->windows_y; y++) {
         for (int64_t x = 0; x < map->windows_x; x++) {
             if (map->bit_current) {
-                scatter_grouped(map, bits, y, x, current, width, events);
+                scatter_grouped(map, bits, y, x, current, width);
                 continue;
             }
-            const int64_t count = list_window(map, bits, y, x, map->bit_weight, events);
+            const int64_t count = list_window(map, bits, y, x, events);
             if (count) add_window(map, y, x, current, 0, events, count, width);
         }
     }

@@ -43,3 +43,17 @@ def test_sums_beyond_16_bits_are_flushed_in_time():
     with patch.object(dense, "_break_even", lambda *_: 0):
         found = emulate(network, spikes, record=record)
     np.testing.assert_array_equal(found.potentials["out"][:, 0, 0, 0, 0], 576 * 127 * np.arange(1, 4))
+
+
+def test_windows_of_padding_alone_count_no_spikes():
+    # The last window of each axis lies in the padding, behind one that is full of spikes.
+    chain = (SumPool2d(1, 1, (0, 1, 0, 1)), Conv2d(np.full((3, 2, 2, 2), 5)))
+    network = Network(
+        "padded pool",
+        (Population("in", (2, 3, 3)), Population("out", (3, 3, 3), IF(1000))),
+        (Projection("in", "out", chain),),
+    )
+    spikes = np.ones((2, 1, 2, 3, 3), np.uint8)
+    with patch.object(dense, "_break_even", lambda *_: 0):
+        found = emulate(network, spikes)
+    assert found.final_potentials["out"][0, 0].tolist() == [[80, 80, 40], [80, 80, 40], [40, 40, 20]]

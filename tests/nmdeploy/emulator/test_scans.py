@@ -1,6 +1,6 @@
 """Neuron models that state their step as data: any of them runs on the kernels as it steps by itself."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 from unittest.mock import patch
 
@@ -38,16 +38,32 @@ class Described(NeuronModel):
     def scan(self, largest_current):
         return self.what
 
+    def summed(self, current):
+        """What acts on the potential."""
+        return current
+
     def step(self, state, current):
-        what, free = self.what, state["silent"] == 0
+        what, free, current = self.what, state["silent"] == 0, self.summed(current)
         v = np.where(free, state["v"] + current * 2**what.shift + what.bias, state["v"])
         v = v if what.wrap is None else what.wrap.apply(v)
         v = v if what.low is None else np.maximum(v, what.low)
         v = v if what.high is None else np.minimum(v, what.high)
         fired = np.zeros(v.shape, bool) if what.above is None else (v > what.above) & free
-        state["v"] = np.where(fired, 0, v) if what.subtract is None else v - fired * what.subtract
+        state["v"] = np.where(fired, what.reset, v) if what.subtract is None else v - fired * what.subtract
         state["silent"] = np.where(fired, what.refractory, np.maximum(state["silent"] - 1, 0))
         return fired.astype(np.uint8)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Apart(Described):
+    """The same, taking excitation and inhibition apart."""
+
+    kind: ClassVar[str] = "test.Apart"
+    separate_signs: ClassVar[bool] = True
+
+    def summed(self, current):
+        excitation, inhibition = current if self.what.ceiling is None else np.minimum(current, self.what.ceiling)
+        return excitation - inhibition
 
 
 @st.composite
@@ -72,15 +88,21 @@ def scans(draw):
         high=maybe(0, 4 * largest),
         above=maybe(-largest, 3 * largest),
         subtract=maybe(-largest, 3 * largest),
+        reset=parameter(-2 * largest, 2 * largest),
         refractory=draw(st.sampled_from((0, 0, 1, 3))),
+        ceiling=draw(st.sampled_from((None, None, largest // 2, 3 * largest))),
     )
-    return Described(scan, parameter(-2 * largest, 2 * largest))
+    return draw(st.sampled_from((Described, Apart)))(scan, parameter(-2 * largest, 2 * largest))
 
 
-def network_of(neuron, largest=60, seed=0):
-    weight = np.random.Generator(np.random.PCG64(seed)).integers(-largest, largest + 1, (18, 7))
+def network_of(neuron, largest=60, seed=0, exponents=(0,)):
+    rng = np.random.Generator(np.random.PCG64(seed))
     populations = (Population("in", (7,)), Population("out", SHAPE, neuron))
-    return Network("scan", populations, (Projection("in", "out", (Dense(weight), Reshape(SHAPE))),))
+    projections = []
+    for number, exponent in enumerate(exponents):
+        chain = (Dense(rng.integers(-largest, largest + 1, (18, 7))), Reshape(SHAPE))
+        projections.append(Projection("in", "out", chain, delay=number, exponent=exponent))
+    return Network("scan", populations, tuple(projections))
 
 
 def assert_equals_reference(network, spikes):
@@ -94,22 +116,27 @@ def assert_equals_reference(network, spikes):
 @pytest.mark.parametrize("kernels", SETS, ids=lambda kernels: kernels.name)
 def test_whatever_is_described_runs_as_described(kernels):
     @settings(max_examples=120)
-    @given(scans(), st.sampled_from((1, 60, 9000, 2**33)), st.integers(0, 2**32 - 1))
-    def check(neuron, largest, seed):
+    @given(
+        scans(),
+        st.sampled_from((1, 60, 9000, 40_000, 2**33)),
+        st.integers(0, 2**32 - 1),
+        st.sampled_from(((0,), (0,), (0, 0), (1, -1))),
+    )
+    def check(neuron, largest, seed, exponents):
         spikes = np.random.Generator(np.random.PCG64(seed)).random((9, 2, 7)) < 0.4
-        assert_equals_reference(network_of(neuron, largest, seed), spikes.astype(np.uint8))
+        assert_equals_reference(network_of(neuron, largest, seed, exponents), spikes.astype(np.uint8))
 
     with patch.object(compiled, "sets", lambda: (kernels,)):
         check()
 
 
-def fused(network, spikes):
-    """Whether kernels compute the neurons of the network's last population."""
+def planned(network, spikes):
+    """How the network's last population is computed, checked against the reference."""
     seen = []
     original = compiled_run.plan_stages
     with patch.object(compiled_run, "plan_stages", lambda *a: seen.append(original(*a)) or seen[-1]):
         assert_equals_reference(network, spikes)
-    return seen[0][-1].fused
+    return seen[0][-1]
 
 
 SPIKES = np.ones((5, 1, 7), np.uint8)
@@ -128,7 +155,7 @@ def test_only_what_kernels_can_compute_is_left_to_them(scan, expected):
         def scan(self, largest_current):
             return scan
 
-    assert fused(network_of(Own(scan or Scan(above=5))), SPIKES) is expected
+    assert planned(network_of(Own(scan or Scan(above=5))), SPIKES).fused is expected
 
 
 def test_potentials_that_64_bits_may_not_hold_keep_their_own_step():
@@ -138,10 +165,21 @@ def test_potentials_that_64_bits_may_not_hold_keep_their_own_step():
         def scan(self, largest_current):
             return Scan(above=5, bias=self.what.bias, subtract=2**61)
 
-    assert not fused(network_of(Modest(Scan(above=2**62, bias=2**58, subtract=2**61))), SPIKES)
+    assert not planned(network_of(Modest(Scan(above=2**62, bias=2**58, subtract=2**61))), SPIKES).fused
 
 
 def test_formats_wider_than_the_potentials_type_do_not_clip():
     # Potentials fit 32 bits; the format's upper end does not.
     form = IntegerFormat(40, signed=False, overflow=Overflow.SATURATE)
-    assert fused(network_of(IF(100, potential=form)), SPIKES)
+    assert planned(network_of(IF(100, potential=form)), SPIKES).fused
+
+
+@pytest.mark.parametrize(("largest", "width"), [(32_767, 32), (32_768, 32), (65_534, 32), (65_535, 64)])
+@pytest.mark.parametrize("sign", [1, -1])
+def test_weights_of_seventeen_bits_do_not_widen_the_currents(largest, width, sign):
+    network = network_of(IF(100))
+    weight = np.full((18, 7), sign * largest)
+    weight[:, ::2] = 3
+    changed = replace(network.projections[0], synapses=(Dense(weight), Reshape(SHAPE)))
+    network = replace(network, projections=(changed,))
+    assert planned(network, SPIKES).width == width
