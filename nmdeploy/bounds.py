@@ -6,14 +6,17 @@ and after the last input there are none); everything else follows from the weigh
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from functools import reduce
+from operator import add
 
 import numpy as np
 
 from nmdeploy.errors import QuantizationError, UsageError
 from nmdeploy.network import Network, Projection
 from nmdeploy.neurons import IF, Integrator, Number
+from nmdeploy.schedule import coincidences
 from nmdeploy.synapses import Array, Shape, Synapse
 from quantize import Bound, IntegerFormat, Overflow, exact, linear_bound
 
@@ -79,12 +82,46 @@ def population_bound(network: Network, name: str) -> Bound:
         UsageError: for an input population.
         QuantizationError: for weights that are not integers.
     """
+    return _total(network, name, network.into(name))
+
+
+def _total(network: Network, name: str, projections: Iterable[Projection]) -> Bound:
+    """The range of what these projections bring to population `name` together."""
     if network[name].is_input:
         raise UsageError("an input population receives no current", where=name)
-    total, *others = (_delivered(network, projection) for projection in network.into(name))
-    for bound in others:
-        total += bound
-    return total
+    zero = np.zeros(network[name].shape, dtype=np.int64)
+    return reduce(add, (_delivered(network, each) for each in projections), Bound(zero, zero, 0))
+
+
+def coincident_bound(network: Network, name: str) -> Bound:
+    """`population_bound`, of what can arrive in the same step when every population keeps its schedule.
+
+    For design rules: a spike out of schedule can bring more, so nothing is proven by it.
+
+    Args:
+        network: integer network.
+        name: a population that is no input.
+
+    Returns:
+        For each neuron the widest range over all steps.
+
+    Raises:
+        UsageError: for an input population.
+        QuantizationError: for weights that are not integers.
+    """
+    return reduce(_widest, (_total(network, name, each) for each in coincident_projections(network, name)))
+
+
+def coincident_projections(network: Network, name: str) -> tuple[tuple[Projection, ...], ...]:
+    """The largest groups of projections into a population that schedules let act in the same step."""
+    entering = network.into(name)
+    groups = coincidences([(network[each.source].schedule, each.delay) for each in entering])
+    return tuple(tuple(entering[index] for index in group) for group in groups)
+
+
+def _widest(left: Bound, right: Bound) -> Bound:
+    lower, upper = np.minimum(left.lower, right.lower), np.maximum(left.upper, right.upper)
+    return Bound(lower, upper, max(left.magnitude, right.magnitude))
 
 
 def _delivered(network: Network, projection: Projection) -> Bound:

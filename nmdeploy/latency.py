@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from nmdeploy.network import Network
 
 LATENCY = 1
@@ -40,3 +42,20 @@ def relative_delays(network: Network) -> tuple[list[int], bool]:
     if late is None:
         return [projection.delay + LATENCY for projection in network.projections], False
     return [p.delay + late[p.target] - late[p.source] for p in network.projections], True
+
+
+def with_layer_latency(network: Network) -> tuple[Network, bool]:
+    """The network with the delays of `relative_delays`, schedules as late as their populations.
+
+    Where timing is not kept, nothing is promised any longer.
+    """
+    delays, in_time = relative_delays(network)
+    late = lateness(network)
+    populations = tuple(
+        each
+        if each.schedule is None
+        else replace(each, schedule=None if late is None else each.schedule.later(late[each.name]))
+        for each in network.populations
+    )
+    projections = tuple(replace(each, delay=delay) for each, delay in zip(network.projections, delays, strict=True))
+    return replace(network, populations=populations, projections=projections), in_time

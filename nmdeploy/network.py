@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,12 +18,15 @@ from numpy.typing import NDArray
 from nmdeploy.errors import NetworkError, ShapeError
 from nmdeploy.linear_maps import working_type
 from nmdeploy.neurons import NeuronModel
+from nmdeploy.schedule import Schedule
 from nmdeploy.structure import Record
 from nmdeploy.synapses import Array, Shape, Synapse
 from quantize import IntegerFormat
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
+
+Model = TypeVar("Model", bound=NeuronModel)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -46,6 +49,8 @@ class Population(Record):
             an array that broadcasts to `shape`.
         readout_step: neurons from one class to the next, where a chip's read-out wants classes
             apart; the neurons between stand for nothing.
+        schedule: the steps in which the population promises to spike, at most; None: it may at
+            any step. Design rules alone count on it.
     """
 
     name: str
@@ -57,6 +62,7 @@ class Population(Record):
     potential_scale: float | Array = 1.0
     potential_offset: int | Array = 0
     readout_step: int = 1
+    schedule: Schedule | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "shape", tuple(int(size) for size in self.shape))
@@ -71,6 +77,18 @@ class Population(Record):
     def is_input(self) -> bool:
         """Whether spikes come from outside."""
         return self.neuron is None
+
+    def neuron_as(self, *kinds: type[Model]) -> Model:
+        """The neuron model, which is one of `kinds`.
+
+        Raises:
+            NetworkError: when it is another.
+        """
+        if isinstance(self.neuron, kinds):
+            return self.neuron
+        found = "an input" if self.neuron is None else self.neuron.kind
+        wanted = " or ".join(each.kind for each in kinds)
+        raise NetworkError([f"{found} where {wanted} is needed; lower the network first"], where=self.name)
 
     @property
     def spike_range(self) -> tuple[int, int]:
@@ -88,6 +106,7 @@ class Population(Record):
             found.append(f"minimum {self.minimum} is above maximum {self.maximum}")
         if self.readout_step < 1:
             found.append(f"readout_step is {self.readout_step}, it must be at least 1")
+        found += [] if self.schedule is None else self.schedule.faults()
         return [f"{self.name}: {fault}" for fault in found]
 
 

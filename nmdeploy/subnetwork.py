@@ -34,4 +34,5 @@ def behind_known(network: Network, name: str, known: Collection[str]) -> Network
 def _as_input(population: Population) -> Population:
     if population.is_input:
         return population
-    return Population(population.name, population.shape, minimum=0, maximum=population.spike_range[1])
+    largest = population.spike_range[1]
+    return Population(population.name, population.shape, maximum=largest, schedule=population.schedule)

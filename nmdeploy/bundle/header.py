@@ -12,7 +12,7 @@ from nmdeploy.bundle.sections import content_digest
 from nmdeploy.errors import BundleError
 
 FORMAT = "nmdeploy deployment"
-SCHEMA = 2
+SCHEMA = 3
 """The schema that this release writes; it reads all from 1 to this."""
 
 

@@ -13,21 +13,27 @@ from typing import Any
 
 import numpy as np
 
-from nmdeploy.bounds import population_bound
 from nmdeploy.errors import FitError, UsageError
-from nmdeploy.latency import relative_delays
+from nmdeploy.latency import with_layer_latency
 from nmdeploy.linear_maps import Array
-from nmdeploy.lowering import neuron_refusals
+from nmdeploy.lowering import neuron_refusals, slower_loop, steps_within
 from nmdeploy.network import Network, Population, Projection
 from nmdeploy.neurons import IF, Integrator, Number
 from nmdeploy.target import Chip, Lowered, Profile, Violation, warning
 from quantize import smallest_dtype
-from targets.loihi.neuron import ALIGNMENT, LoihiLIF, LoihiLIFSubtract
+from targets.loihi.neuron import ALIGNMENT, EDGE, LoihiLIF, LoihiLIFSubtract
 
 BIAS_EXPONENT = 6
 """Puts the bias mantissa in weight units, since inputs are shifted by 6 too."""
 WEIGHT_EXPONENT = -1
 """Undoes the doubling of stored weights."""
+
+FLOOR = 1 - (EDGE >> ALIGNMENT)
+"""The v_min that saturation at -(2^23 - 1) amounts to, in weight units.
+
+A potential that saturated is 1/64 above a whole number of weight units; with 63/64 added it stays
+whole, and v > vth * 64 is true of the one where it is of the other.
+"""
 
 _SEMANTICS = (
     ("range", "design rules keep the network where Lava 0.10.0 and the chip agree"),
@@ -82,16 +88,12 @@ def _lower_ideal(network: Network, chip: Chip, profile: str) -> Lowered:
         raise FitError(chip.title, found)
     neurons = {p.name: p.neuron for p in network.populations if isinstance(p.neuron, (IF, Integrator))}
     subtracts = profile == "subtract"
-    populations = tuple(
-        _lower_population(each, neurons.get(each.name), chip, subtracts) for each in network.populations
-    )
-    delays, in_time = relative_delays(network)
-    projections = tuple(
-        _lower_projection(projection, delay) for projection, delay in zip(network.projections, delays, strict=True)
-    )
+    timed, in_time = with_layer_latency(network)
+    populations = tuple(_lower_population(each, neurons.get(each.name), chip, subtracts) for each in timed.populations)
+    projections = tuple(_lower_projection(each) for each in timed.projections)
     remarks = [each for name, neuron in neurons.items() for each in _remarks(network, name, neuron, chip)]
     remarks += [] if subtracts else [each for name, neuron in neurons.items() for each in _overshoot(name, neuron)]
-    remarks += [] if in_time else [_slower_loop(network)]
+    remarks += [] if in_time else [slower_loop(network, "LOI104")]
     lowered = replace(network, populations=populations, projections=projections)
     return Lowered(lowered, PROFILES[profile], tuple(remarks))
 
@@ -104,10 +106,10 @@ def neuron_violations(population: Population) -> list[Violation]:
 
 def _firing_violations(neuron: IF, where: str) -> list[Violation]:
     found = []
-    if neuron.v_min is not None:
+    if neuron.v_min is not None and np.any(np.not_equal(neuron.v_min, FLOOR)):
         hint = "convert without v_min"
-        message = "Loihi's potential has no floor"
-        found.append(Violation("LOI112", where, message, float(np.min(neuron.v_min)), "none", hint))
+        message = "Loihi's potential has no floor but its lower end"
+        found.append(Violation("LOI112", where, message, float(np.min(neuron.v_min)), f"none, or {FLOOR}", hint))
     if neuron.refractory:
         hint = "convert with refractory=0"
         message = "refractory steps are not supported (Lava has no fixed-point model of them)"
@@ -158,15 +160,15 @@ def _compact(value: Number) -> int | Array:
     return int(array) if array.ndim == 0 else array.astype(smallest_dtype(int(array.min()), int(array.max())))
 
 
-def _lower_projection(projection: Projection, delay: int) -> Projection:
+def _lower_projection(projection: Projection) -> Projection:
     chain = list(projection.synapses)
     for index in reversed(range(len(chain))):
         weight = chain[index].weight
         if weight is not None:
             chain[index] = chain[index].with_weight(_doubled(weight))
             exponent = projection.exponent + WEIGHT_EXPONENT
-            return replace(projection, synapses=tuple(chain), delay=delay, exponent=exponent)
-    return replace(projection, delay=delay)  # weights of 1 throughout: one sign, so no bit is lost
+            return replace(projection, synapses=tuple(chain), exponent=exponent)
+    return projection  # weights of 1 throughout: one sign, so no bit is lost
 
 
 def _doubled(weight: Array) -> Array:
@@ -179,7 +181,9 @@ def _remarks(network: Network, where: str, neuron: IF | Integrator, chip: Chip) 
     found = []
     if isinstance(neuron, Integrator):
         found += _horizon(network, where, neuron, chip)
-    if np.any(neuron.v_init):
+    schedule = network[where].schedule
+    renewed = schedule is not None and schedule.period is not None
+    if np.any(neuron.v_init) and not renewed:
         message = "the initial potential is not 0; the host must write it again before every sample"
         found.append(warning("LOI103", where, message, int(np.max(np.abs(neuron.v_init))), 0))
     return found
@@ -196,17 +200,10 @@ def _overshoot(where: str, neuron: IF | Integrator) -> list[Violation]:
 
 def _horizon(network: Network, where: str, neuron: Integrator, chip: Chip) -> list[Violation]:
     """For how many steps an integrator provably neither reaches the largest threshold nor saturates."""
-    current = population_bound(network, where).interval
-    each = max(abs(current.minimum + int(np.min(neuron.bias))), abs(current.maximum + int(np.max(neuron.bias))))
-    if each == 0:
-        return []
     room = chip.limit("threshold_mantissa") - int(np.max(np.abs(neuron.v_init)))
+    steps = steps_within(network, where, neuron, room)
+    if steps is None:
+        return []
     message = "an integrator becomes a LIF of the largest threshold; it cannot reach it within this many steps"
     hint = "run no longer than that, or check that final potentials stay small"
-    return [warning("LOI102", where, message, f"{max(0, room // each)} steps", None, hint)]
-
-
-def _slower_loop(network: Network) -> Violation:
-    message = "a loop has fewer steps of delay than synapse layers: every projection is one step slower than asked"
-    hint = "give the projections of the loop a delay of at least 1 each"
-    return warning("LOI104", network.name, message, hint=hint)
+    return [warning("LOI102", where, message, f"{steps} steps", None, hint)]

@@ -12,7 +12,7 @@ from typing import TypeGuard
 
 import numpy as np
 
-from nmdeploy.bounds import population_bound
+from nmdeploy.bounds import coincident_bound
 from nmdeploy.linear_maps import Array
 from nmdeploy.network import Network, Population, Projection
 from nmdeploy.target import Chip, Rule, Severity, Violation
@@ -91,7 +91,7 @@ def lif_populations(network: Network) -> Iterator[tuple[Population, LoihiLIF]]:
 
 
 def step_sum(network: Network, chip: Chip) -> list[Violation]:
-    """What a neuron receives in one step fits the dendritic accumulator, in the worst case."""
+    """What a neuron receives in one step fits the dendritic accumulator, in the worst case that schedules leave."""
     found = []
     limit = chip.limit("step_sum")
     for population, neuron in lif_populations(network):
@@ -105,7 +105,7 @@ def step_sum(network: Network, chip: Chip) -> list[Violation]:
 
 def largest_arrival(network: Network, population: Population, neuron: LoihiLIF, chip: Chip) -> int:
     """The largest magnitude of one step's sum, the subtraction included where it comes through a synapse."""
-    bound = population_bound(network, population.name)
+    bound = coincident_bound(network, population.name)
     if not subtracts_by_synapse(neuron, chip):
         return bound.interval.magnitude
     return max(int(bound.upper.max()), int(np.max(neuron.subtrahend - bound.lower)))

@@ -152,6 +152,6 @@ def _ring_use(network: Network, spikes: Mapping[str, NDArray[np.uint8]]) -> Iter
             fullest, name = peak, population.name
     yield (
         f"Ring buffers: the fullest held {fullest} of {RING.maximum} units in this run ({name}); "
-        f"whatever spikes, at most {proven} arrive in a step, so they "
+        f"whatever spikes on schedule, at most {proven} arrive in a step, so they "
         f"{'cannot saturate' if proven <= RING.maximum else 'can saturate'}."
     )

@@ -14,11 +14,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from nmdeploy.bounds import population_bound
 from nmdeploy.errors import FitError, UsageError
-from nmdeploy.latency import relative_delays
+from nmdeploy.latency import with_layer_latency
 from nmdeploy.linear_maps import Array
-from nmdeploy.lowering import neuron_refusals
+from nmdeploy.lowering import neuron_refusals, slower_loop, steps_within
 from nmdeploy.network import Network, Population, Projection
 from nmdeploy.neurons import IF, Integrator, Number
 from nmdeploy.synapses import OneToOne
@@ -96,16 +95,13 @@ def lower(network: Network, chip: Chip, profile: str = "chip") -> Lowered:
 
 
 def _lower_ideal(network: Network, chip: Chip, profile: str) -> Lowered:
-    delays, in_time = relative_delays(network)
-    projections = tuple(
-        _lower_projection(projection, delay) for projection, delay in zip(network.projections, delays, strict=True)
-    )
-    timed = replace(network, projections=projections)
+    timed, in_time = with_layer_latency(network)
+    timed = replace(timed, projections=tuple(_lower_projection(each) for each in timed.projections))
     chosen, remarks = kernel_layers(timed, chip) if profile == "conv" else (frozenset[str](), [])
-    populations = tuple(_lower_population(each, each.name in chosen) for each in network.populations)
-    for population in network.populations:
+    populations = tuple(_lower_population(each, each.name in chosen) for each in timed.populations)
+    for population in timed.populations:
         remarks += _remarks(timed, population, population.name in chosen)
-    remarks += [] if in_time else [_slower_loop(network)]
+    remarks += [] if in_time else [slower_loop(network, "SPI104")]
     return Lowered(replace(timed, populations=populations), PROFILES[profile], tuple(remarks))
 
 
@@ -157,18 +153,18 @@ def projection_violations(projection: Projection) -> list[Violation]:
     return found
 
 
-def _lower_projection(projection: Projection, delay: int) -> Projection:
-    """With the delay on the chip, and the exponent, at least 0, in the weights."""
+def _lower_projection(projection: Projection) -> Projection:
+    """With the exponent, at least 0, in the weights."""
     if not projection.exponent:
-        return replace(projection, delay=delay)
+        return projection
     chain = list(projection.synapses)
     for index in reversed(range(len(chain))):
         weight = chain[index].weight
         if weight is not None:
             chain[index] = chain[index].with_weight(_compact_array(weight.astype(np.int64) << projection.exponent))
-            return replace(projection, synapses=tuple(chain), delay=delay, exponent=0)
+            return replace(projection, synapses=tuple(chain), exponent=0)
     scaled = OneToOne(_compact_array(np.array([1 << projection.exponent])))
-    return replace(projection, synapses=(*chain, scaled), delay=delay, exponent=0)
+    return replace(projection, synapses=(*chain, scaled), exponent=0)
 
 
 def _lower_population(population: Population, kernels: bool) -> Population:
@@ -250,21 +246,14 @@ def _remarks(network: Network, population: Population, kernels: bool) -> list[Vi
 
 def _horizon(network: Network, where: str, neuron: Integrator) -> list[Violation]:
     """For how many steps an integrator provably reaches neither its threshold nor its floor."""
-    current = population_bound(network, where).interval
-    each = max(abs(current.minimum + int(np.min(neuron.bias))), abs(current.maximum + int(np.max(neuron.bias))))
-    if each == 0:
-        return []
     room = ONE - INTEGRATOR_ZERO - _largest(neuron.v_init) - 1
     room = min(room, INTEGRATOR_ZERO - SMALLEST - _largest(neuron.v_init))
+    steps = steps_within(network, where, neuron, room)
+    if steps is None:
+        return []
     message = "an integrator becomes a neuron far below its threshold; it cannot reach it within this many steps"
     hint = "run no longer than that, or check that final potentials stay small"
-    return [warning("SPI103", where, message, f"{max(0, room // each)} steps", None, hint)]
-
-
-def _slower_loop(network: Network) -> Violation:
-    message = "a loop has fewer steps of delay than synapse layers: every projection is one step slower than asked"
-    hint = "give the projections of the loop a delay of at least 1 each"
-    return warning("SPI104", network.name, message, hint=hint)
+    return [warning("SPI103", where, message, f"{steps} steps", None, hint)]
 
 
 def _largest(value: Number) -> int:

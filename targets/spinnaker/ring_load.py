@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from nmdeploy.bounds import projection_bound
+from nmdeploy.bounds import coincident_projections, projection_bound
 from nmdeploy.emulator.signs import parts
 from nmdeploy.linear_maps import Array
 from nmdeploy.network import Network
@@ -17,16 +17,19 @@ Sums = tuple[Array, Array]
 
 
 def ring_bounds(network: Network, name: str) -> Sums:
-    """The largest sums that one step can bring to each neuron of a population, whatever spikes.
+    """The largest sums that one step can bring to each neuron of a population, whatever spikes on schedule.
 
     Raises:
         NetworkError: for a chain whose signs cannot be told apart.
     """
-    sums = [np.zeros(network[name].shape, dtype=np.int64), np.zeros(network[name].shape, dtype=np.int64)]
-    for projection in network.into(name):
-        for sign, half in enumerate(parts(network, projection)):
-            sums[sign] = sums[sign] + projection_bound(network, half).upper
-    return sums[0], sums[1]
+    largest = np.zeros((2, *network[name].shape), dtype=np.int64)
+    for together in coincident_projections(network, name):
+        sums = np.zeros_like(largest)
+        for projection in together:
+            for sign, half in enumerate(parts(network, projection)):
+                sums[sign] += projection_bound(network, half).upper
+        largest = np.maximum(largest, sums)
+    return largest[0], largest[1]
 
 
 def ring_peaks(network: Network, name: str, spikes: Mapping[str, NDArray[np.uint8]]) -> tuple[int, int]:

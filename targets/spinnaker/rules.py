@@ -105,7 +105,7 @@ def _largest_sums(network: Network, name: str) -> tuple[int, int]:
 
 
 def ring_sums(network: Network, chip: Chip) -> list[Violation]:
-    """No step brings more than a ring buffer holds, whatever spikes; else sums may saturate, as the emulator shows."""
+    """No step brings more than a ring buffer holds, whatever spikes on schedule; else sums may saturate."""
     hint = "quantize with nmdeploy.to_integers, which widens scales until this is proven"
     return [
         warning("SPI006", population.name, f"{sign} input of a step may saturate", largest, RING.maximum, hint)
@@ -274,12 +274,12 @@ def real_time(network: Network, chip: Chip) -> list[Violation]:
         if work > chip.limit("tick_instructions"):
             message, hint = "updating the neurons of a core takes longer than a step", "set time_scale_factor above 1"
             found.append(warning("SPI042", population.name, message, work, chip.limit("tick_instructions"), hint))
-        events[population.name] = max(busiest_events(wiring.incoming[part.label]) for part in parts)
+        events[population.name] = max(busiest_events(network, wiring.incoming[part.label]) for part in parts)
     worst, limit = max(events, key=events.__getitem__, default=""), events_in_time(chip)
     if worst and events[worst] > limit:
-        message = "if all its sources spike in one step, a core's synapses take longer than the step"
+        message = "if all its sources spike in one step that may, a core's synapses take longer than the step"
         factor = math.ceil(events[worst] / limit)
-        hint = f"time_scale_factor={factor} is enough whatever spikes; the cost tells what a run needs"
+        hint = f"time_scale_factor={factor} is enough whatever spikes on schedule; the cost tells what a run needs"
         found.append(warning("SPI043", worst, message, events[worst], limit, hint))
     return found
 

@@ -90,6 +90,12 @@ class SpinnakerTarget(Target):
 
         return {"board": SpinnakerBackend(settings)}
 
+    def step_time(self, network: Network, chip: Chip) -> float:
+        """1 ms, times the time_scale_factor that is enough whatever spikes on schedule."""
+        from targets.spinnaker.pace import sufficient_factor
+
+        return chip.figures["time_step"].value * sufficient_factor(network, chip)
+
     def cost(self, deployment: Deployment, result: Result) -> Cost | None:
         from targets.spinnaker.cost import cost
 

@@ -7,10 +7,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nmdeploy.bounds import population_bound, potential_bound, projection_bound
+from nmdeploy.bounds import coincident_bound, population_bound, potential_bound, projection_bound
+from nmdeploy.emulator.run import emulate
 from nmdeploy.errors import EmulationOverflow, QuantizationError, UsageError
 from nmdeploy.network import Network, Population, Projection
 from nmdeploy.neurons import IF, Integrator
+from nmdeploy.schedule import Schedule
 from nmdeploy.synapses import Conv2d, ConvTranspose2d, Dense, OneToOne, Reshape, SumPool2d, Upsample2d
 from quantize import IntegerFormat, Interval, Overflow
 
@@ -311,3 +313,65 @@ def test_refusals():
     half = network_of((Dense(DENSE),), IF(0.5), Population("in", (2,)))
     with pytest.raises(QuantizationError, match="out: bounds are proven for integers only"):
         potential_bound(half, "out", 3)
+
+
+def clocked(rng, schedules):
+    """Inputs of two neurons each, with delays and exponents, into one population."""
+    names = [f"in{index}" for index in range(len(schedules))]
+    sources = [
+        Population(name, (2,), maximum=3, schedule=schedule) for name, schedule in zip(names, schedules, strict=True)
+    ]
+    projections = [
+        Projection(name, "out", (Dense(weights(rng, 3, 2)),), int(rng.integers(0, 3)), int(rng.integers(0, 2)))
+        for name in names
+    ]
+    return Network("clocked", (*sources, Population("out", (3,), IF(1000))), tuple(projections))
+
+
+@settings(max_examples=40)
+@given(SEEDS, st.integers(1, 4), st.sampled_from([None, 4, 6]))
+def test_sums_of_what_is_on_schedule_stay_within_their_bound_and_attain_it(seed, count, period):
+    rng = np.random.default_rng(seed)
+    schedules = [
+        None if rng.random() < 0.2 else Schedule(((int(rng.integers(0, 9)), int(rng.integers(1, 4))),), period)
+        for _ in range(count)
+    ]
+    network = clocked(rng, schedules)
+    bound, steps = coincident_bound(network, "out"), np.arange(40)
+    ends = [np.zeros((len(steps), 3), np.int64), np.zeros((len(steps), 3), np.int64)]
+    for projection in network.projections:
+        schedule = network[projection.source].schedule
+        may = np.ones(len(steps), bool) if schedule is None else schedule.allows(steps)
+        weight = projection.synapses[0].weight.astype(np.int64) << projection.exponent
+        for end, of_sign in zip(ends, (np.minimum(weight, 0), np.maximum(weight, 0)), strict=True):
+            end[projection.delay :] += np.outer(may, 3 * of_sign.sum(axis=1))[: len(steps) - projection.delay]
+    np.testing.assert_array_equal(bound.lower, ends[0].min(axis=0))
+    np.testing.assert_array_equal(bound.upper, ends[1].max(axis=0))
+    assert bound.magnitude >= bound.interval.magnitude
+    proven = population_bound(network, "out")
+    assert np.all((proven.lower <= bound.lower) & (bound.upper <= proven.upper))
+
+
+def test_without_schedules_everything_coincides_and_without_spikes_nothing_comes():
+    network = clocked(np.random.default_rng(0), [None, None])
+    free, proven = coincident_bound(network, "out"), population_bound(network, "out")
+    np.testing.assert_array_equal([free.lower, free.upper], [proven.lower, proven.upper])
+    assert free.magnitude == proven.magnitude
+    silent = coincident_bound(clocked(np.random.default_rng(0), [Schedule(), Schedule()]), "out")
+    assert silent.interval == Interval(0, 0)
+    with pytest.raises(UsageError, match="receives no current"):
+        coincident_bound(network, "in0")
+
+
+def test_the_engine_does_not_count_on_schedules():
+    """A promise that is broken: sums beyond 16 bits are right all the same."""
+    weight = np.full((1, 1), 30_000, np.int32)
+    sources = [Population(f"in{index}", (1,), schedule=Schedule(((index, 1),))) for index in range(4)]
+    out = Population("out", (1,), Integrator())
+    network = Network(
+        "broken", (*sources, out), tuple(Projection(each.name, "out", (Dense(weight),)) for each in sources)
+    )
+    assert coincident_bound(network, "out").interval == Interval(0, 30_000)
+    together = {each.name: np.ones((3, 1, 1), np.uint8) for each in sources}
+    for engine in ("reference", "fast"):
+        assert emulate(network, together, engine=engine).final_potentials["out"].item() == 360_000

@@ -1,10 +1,13 @@
 """Delays on chips where every synapse layer takes a step."""
 
+from dataclasses import replace
+
 import numpy as np
 
-from nmdeploy.latency import lateness, relative_delays
+from nmdeploy.latency import lateness, relative_delays, with_layer_latency
 from nmdeploy.network import Network, Population, Projection
 from nmdeploy.neurons import IF
+from nmdeploy.schedule import Schedule
 from nmdeploy.synapses import Dense
 
 
@@ -42,3 +45,31 @@ def test_a_loop_without_time_for_its_layers_becomes_slower():
     network = wired(("in", "a", 0), ("a", "b", 0), ("b", "a", 1), outputs=("b",))
     assert lateness(network) is None
     assert relative_delays(network) == ([1, 1, 2], False)
+
+
+def scheduled(network):
+    populations = tuple(
+        replace(each, schedule=Schedule(((2, 1),), 7)) for each in network.populations if each.name != "b"
+    )
+    return replace(network, populations=(*populations, network["b"]))
+
+
+def test_schedules_are_as_late_as_their_populations():
+    delayed, in_time = with_layer_latency(
+        scheduled(wired(("in", "a", 0), ("a", "b", 0), ("b", "c", 0), outputs=("c",)))
+    )
+    assert in_time
+    assert [each.delay for each in delayed.projections] == [1, 1, 1]
+    starts = {"in": 2, "a": 3, "b": None, "c": 5}
+    assert {name: delayed[name].schedule for name in starts} == {
+        name: None if start is None else Schedule(((start, 1),), 7) for name, start in starts.items()
+    }
+
+
+def test_where_timing_is_not_kept_nothing_is_promised():
+    delayed, in_time = with_layer_latency(
+        scheduled(wired(("in", "a", 0), ("a", "b", 0), ("b", "a", 1), outputs=("b",)))
+    )
+    assert not in_time
+    assert [each.delay for each in delayed.projections] == [1, 1, 2]
+    assert all(each.schedule is None for each in delayed.populations)

@@ -85,6 +85,15 @@ def test_faults_of_a_projection(projection, fault):
     assert found[0].startswith(fault)
 
 
+def test_a_neuron_of_a_kind_is_given_or_refused():
+    neuron = IF(3)
+    assert single("a", neuron).neuron_as(Integrator, IF) is neuron
+    with pytest.raises(NetworkError, match=r"a: .*IF where Integrator is needed; lower the network first"):
+        single("a", neuron).neuron_as(Integrator)
+    with pytest.raises(NetworkError, match="an input where IF or Integrator"):
+        single("a").neuron_as(IF, Integrator)
+
+
 def test_all_faults_come_at_once():
     found = faults(
         [single("in"), single("a", IF(0)), single("a", IF(1)), single("lost", IF(1)), single("in2", maximum=-1)],

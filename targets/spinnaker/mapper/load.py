@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from nmdeploy.network import Network
+from nmdeploy.schedule import coincidences
 from nmdeploy.target import Chip
 from targets.spinnaker.mapper.wiring import Incoming
 
@@ -13,9 +15,10 @@ def tick_instructions(neurons: int, chip: Chip) -> int:
     return neurons * chip.limit("neuron_instructions")
 
 
-def busiest_events(incoming: Sequence[Incoming]) -> int:
-    """Synaptic events on the busiest core of a PyNN population in a step in which all its sources spike."""
-    return sum(each.events for each in incoming)
+def busiest_events(network: Network, incoming: Sequence[Incoming]) -> int:
+    """Synaptic events on the busiest core of a PyNN population in a step in which all sources spike that may."""
+    arrivals = [(network[each.source.population].schedule, each.delay) for each in incoming]
+    return max(sum(incoming[index].events for index in together) for together in coincidences(arrivals))
 
 
 def events_in_time(chip: Chip) -> int:

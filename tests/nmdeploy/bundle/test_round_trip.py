@@ -21,16 +21,18 @@ from nmdeploy.bundle.hdf5_writer import file_image
 from nmdeploy.bundle.header import Header
 from nmdeploy.bundle.sections import Section, content_digest, sections_of
 from nmdeploy.bundle.stored_array import DTYPES
-from nmdeploy.coding import ENCODERS, READOUTS, Clocked, DeterministicRate
+from nmdeploy.coding import ENCODERS, READOUTS, Clocked, DeterministicRate, Streamed
 from nmdeploy.deployment import CoreLoad, Deployment, Placement, TestVectors
 from nmdeploy.errors import BundleError
 from nmdeploy.network import Network, Population, Projection
 from nmdeploy.neurons import IF, Integrator
+from nmdeploy.schedule import Schedule
 from nmdeploy.synapses import Conv2d, ConvTranspose2d, Dense, OneToOne, Reshape, SumPool2d, Upsample2d
 from nmdeploy.target import Profile, Severity, Violation
 from quantize import IntegerFormat, Overflow
 
 CLOCKED = Clocked(DeterministicRate(), "in", 3, {"gate": np.eye(4, dtype=np.uint8)})
+STREAMED = Streamed(DeterministicRate(), "in", 3, CLOCKED.clocks, 5, {"gate": np.ones((2, 4), np.uint8)})
 words = st.text(max_size=8)
 finite = st.floats(allow_nan=False, allow_infinity=False)
 formats = st.builds(IntegerFormat, st.integers(2, 63), st.booleans(), st.sampled_from(Overflow))
@@ -82,6 +84,16 @@ neurons = st.one_of(
 )
 
 
+schedules = st.one_of(
+    st.none(),
+    st.builds(
+        Schedule,
+        st.lists(st.tuples(st.integers(0, 99), st.integers(1, 9)), max_size=2).map(tuple),
+        st.one_of(st.none(), st.integers(9, 2**40)),
+    ),
+)
+
+
 @st.composite
 def networks(draw):
     """An input, a population behind a random chain, recurrence, and a second input."""
@@ -93,7 +105,7 @@ def networks(draw):
     populations = (
         Population("in", (2, 4, 4), maximum=maximum, rate_scale=draw(finite)),
         Population("p/ä.1", shape, draw(neurons), potential_scale=draw(st.one_of(finite, weights((1,))))),
-        Population("in 2", shape),
+        Population("in 2", shape, schedule=draw(schedules)),
     )
     integer = all(synapse.weight is None or synapse.weight.dtype.kind in "iu" for synapse in chain)
     exponent = draw(st.integers(-8, 8)) if integer else 0
@@ -148,7 +160,8 @@ deployments = st.builds(
     placements(),
     remarks=st.lists(violations, max_size=2).map(tuple),
     encoder=st.one_of(
-        st.none(), st.sampled_from([*(cls() for cls in ENCODERS.values() if cls is not Clocked), CLOCKED])
+        st.none(),
+        st.sampled_from([*(cls() for cls in ENCODERS.values() if not issubclass(cls, Clocked)), CLOCKED, STREAMED]),
     ),
     readout=st.one_of(st.none(), st.sampled_from([cls() for cls in READOUTS.values()])),
     steps=st.integers(0, 10**6),
@@ -266,8 +279,8 @@ def test_the_file_is_plain_hdf5_that_other_tools_can_read(deployment, tmp_path):
         )
 
 
-LATER = {"readout_step", "potential_offset"}
-"""Fields of populations that schema 1 did not have; `limits` of cores is another."""
+LATER = {"readout_step", "potential_offset", "schedule"}
+"""Fields of populations that schema 1 did not have, the last one nor schema 2; `limits` of cores is another."""
 
 
 def without_later(plain):

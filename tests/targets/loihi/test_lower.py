@@ -12,10 +12,12 @@ from nmdeploy.errors import FitError, UsageError
 from nmdeploy.latency import lateness
 from nmdeploy.network import Network, Population, Projection
 from nmdeploy.neurons import IF, Integrator
+from nmdeploy.schedule import Schedule
 from nmdeploy.synapses import Conv2d, Dense, OneToOne, Reshape, SumPool2d
 from nmdeploy.target import Severity
 from quantize import IntegerFormat
 from targets.loihi import TARGET
+from targets.loihi.lower import FLOOR
 from targets.loihi.neuron import LoihiLIF, LoihiLIFReset, LoihiLIFSubtract
 
 EVERYTHING = Recording(spikes=("*",), potentials=("*",))
@@ -176,6 +178,51 @@ def test_an_initial_potential_is_kept_and_told(loihi1):
     lowered = TARGET.lower(two_layers(IF(10, v_init=5, reset="zero")), loihi1)
     assert lowered.network["out"].neuron.v_init == 320
     assert [remark.code for remark in lowered.remarks] == ["LOI103"]
+
+
+@settings(max_examples=60)
+@given(seed=st.integers(0, 2**32 - 1), reset=st.sampled_from(["zero", "subtract"]), fire=st.sampled_from([">=", ">"]))
+def test_a_floor_at_the_lower_end_is_the_chip_s_saturation(seed, reset, fire):
+    """Strong inhibition, then excitation up to the threshold and around it: the same spikes at every step."""
+    rng = np.random.default_rng(seed)
+    threshold = int(rng.integers(1, 400))
+    neuron = IF(threshold, v_init=int(rng.integers(-500, 1)), v_min=FLOOR, reset=reset, fire=fire)
+    populations = (
+        Population("down", (2,)),
+        Population("up", (8,)),
+        Population("fine", (6,)),
+        Population("out", (3,), neuron),
+    )
+    fine = rng.integers(-20, 61, (3, 6))
+    projections = (
+        Projection("down", "out", (Dense(np.full((3, 2), -127, np.int8)),), exponent=8),
+        Projection("up", "out", (Dense(np.full((3, 8), 64, np.int8)),), exponent=6),
+        Projection("fine", "out", (Dense(fine.astype(np.int8)),)),
+    )
+    network = Network("floor", populations, projections)
+    inputs = {each.name: rng.integers(0, 2, (90, 4, each.size), dtype=np.uint8) for each in network.inputs}
+    inputs["down"][:] = 0
+    inputs["down"][:4] = inputs["down"][60:64] = 1  # 8 spikes of 32,512 units reach the lower end
+    inputs["up"][:] = 0
+    inputs["up"][4:8] = inputs["up"][64:68] = 1  # from the lower end to 1
+    profile = "subtract" if reset == "subtract" else "chip"
+    lowered = TARGET.lower(network, TARGET.chips()["loihi1"], profile).network
+    record = Recording(potentials=("out",))
+    ideal, chip = emulate(network, inputs, record=record), emulate(lowered, inputs, record=record)
+    np.testing.assert_array_equal(chip.spikes["out"][1:], ideal.spikes["out"])
+    lost = 64 * ideal.potentials["out"] - chip.potentials["out"][1:]
+    assert {*np.unique(lost)} <= {0, 63}
+    assert (lost == 63).any()
+    assert chip.spikes["out"].any()
+
+
+def test_a_population_that_is_restored_needs_no_host(loihi1):
+    network = two_layers(IF(10, v_init=5, reset="zero"))
+    out = replace(network["out"], schedule=Schedule(((3, 2),), 9))
+    network = replace(network, populations=tuple(out if each.name == "out" else each for each in network.populations))
+    lowered = TARGET.lower(network, loihi1)
+    assert lowered.remarks == ()
+    assert lowered.network["out"].schedule == Schedule(((4, 2),), 9)
 
 
 @pytest.mark.parametrize(

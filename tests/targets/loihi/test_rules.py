@@ -8,6 +8,7 @@ from nmdeploy.deployment import deploy
 from nmdeploy.errors import FitError
 from nmdeploy.network import Network, Population, Projection
 from nmdeploy.neurons import IF, Integrator
+from nmdeploy.schedule import Schedule
 from nmdeploy.synapses import Conv2d, Dense, OneToOne, SumPool2d
 from nmdeploy.target import Severity
 from targets.loihi import TARGET
@@ -108,6 +109,31 @@ def test_the_sum_of_a_step(loihi1):
     assert (violation.code, violation.where, violation.found, violation.limit) == ("LOI007", "out", 32768, 32767)
     assert codes(net(LoihiLIF(1), -edge), loihi1) == ["LOI007"]
     assert codes(net(LoihiLIF(1), edge, exponent=-1), loihi1) == []
+
+
+@pytest.mark.parametrize(
+    ("second", "delay", "found"),
+    [
+        (None, 1, ["LOI007"]),
+        (Schedule(((3, 2),)), 1, ["LOI007"]),
+        (Schedule(((5, 2),)), 1, []),
+        (Schedule(((5, 2),)), 4, []),
+        (Schedule(((1, 2),)), 3, ["LOI007"]),
+    ],
+)
+def test_what_schedules_keep_apart_does_not_add_up(loihi1, second, delay, found):
+    """Spikes of the first arrive in steps 4 and 5."""
+    populations = (
+        Population("first", (100,), schedule=Schedule(((3, 2),))),
+        Population("second", (100,), schedule=second),
+        Population("out", (1,), LoihiLIF(10)),
+    )
+    weight = (Dense(np.full((1, 100), 200)),)
+    projections = (
+        Projection("first", "out", weight, delay=1),
+        Projection("second", "out", weight, delay=delay),
+    )
+    assert codes(Network("two", populations, projections), loihi1) == found
 
 
 @pytest.mark.parametrize(

@@ -3,17 +3,19 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from nmdeploy.deployment import deploy
+from nmdeploy.deployment import Deployment, Placement, deploy
 from nmdeploy.errors import FitError
 from nmdeploy.network import Network, Population, Projection
 from nmdeploy.neurons import Integrator
+from nmdeploy.schedule import Schedule
 from nmdeploy.synapses import Conv2d, Dense, OneToOne, SumPool2d
-from nmdeploy.target import Severity
+from nmdeploy.target import Profile, Severity
 from quantize import IntegerFormat
 from targets.spinnaker import TARGET
 from targets.spinnaker.lower import lower
 from targets.spinnaker.mapper.load import events_in_time
 from targets.spinnaker.neuron import IFCurrDelta, IFCurrExp, IFTruncDelta
+from targets.spinnaker.pace import sufficient_time_scale_factor
 
 SMALL = np.array([[2, -4], [6, 8]])
 ONE = 32768
@@ -115,6 +117,22 @@ def test_all_projections_share_a_population_s_buffers(spin5):
     assert codes(network, spin5) == []
     twice = replace(network, projections=network.projections * 2)
     assert codes(twice, spin5) == ["SPI006"]
+
+
+@pytest.mark.parametrize(("start", "found"), [(1, ["SPI006", "SPI043"]), (2, [])])
+def test_what_schedules_keep_apart_shares_neither_buffers_nor_time(spin5, start, found):
+    size = events_in_time(spin5) // 20
+    populations = (
+        Population("first", (size,), schedule=Schedule(((1, 1),), 4)),
+        Population("second", (size,), schedule=Schedule(((start, 1),), 4)),
+        Population("out", (20,), IFTruncDelta()),
+    )
+    weight = (Dense(np.full((20, size), 60000 // size)),)
+    projections = tuple(Projection(name, "out", weight, delay=1) for name in ("first", "second"))
+    network = Network("two", populations, projections)
+    assert codes(network, spin5) == found
+    placed = Deployment(network, "spinnaker", "spin5", Profile("spinnaker/chip", ()), Placement("spin5", (), {}))
+    assert sufficient_time_scale_factor(placed) == (3 if found else 2)  # one more for the update of the neurons
 
 
 def test_one_shift_a_sign(spin5):
