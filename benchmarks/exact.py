@@ -12,25 +12,19 @@ the same images; every count of every neuron and every logit is compared.
 
 from __future__ import annotations
 
-import argparse
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import numpy as np
 
 import nmdeploy
-from benchmarks.accuracy import SHARED, model
+from benchmarks.mnist import fine_tuned, graph_of, images, labels, options, write_json
 from nmdeploy.ann.execute import run as run_graph
-from nmdeploy.ann.from_torch import from_torch
 from nmdeploy.ann.graph import AnnGraph
 from nmdeploy.coding import Decision
 from nmdeploy.convert.exact import ExactNetwork, early_spikes, mismatches
 from nmdeploy.convert.exact.recipe import BOUNDS, PROVEN, counts_of, exact_network
 from nmdeploy.convert.spiking import to_spiking
-from nmdeploy.data import Samples, load_parts
+from nmdeploy.data import Samples
 from nmdeploy.deployment import Deployment, deploy
 from nmdeploy.emulator.result import ALL, Recording
 from nmdeploy.inference import default_readout, infer
@@ -66,32 +60,18 @@ class Trained:
     spiking: Network
 
 
-def fine_tuned(name: str, folder: Path, example: Any) -> AnnGraph:
-    """A network after QCFS fine-tuning; each activation is cut off at its learned bound."""
-    import torch
-    from torch import nn
-
-    module = model(name, folder / f"mnist_{name}.pt")
-    stored = torch.load(folder / f"mnist_{name}_qcfs8.pt", weights_only=True, map_location="cpu")
-    state = {key: value for key, value in stored["state_dict"].items() if not key.endswith(".lam")}
-    module.load_state_dict(state)
-    rectifiers = [index for index, layer in enumerate(module) if isinstance(layer, nn.ReLU)]
-    for index, bound in zip(rectifiers, stored["bounds"], strict=True):
-        module[index] = nn.Hardtanh(0.0, bound)
-    return from_torch(module.eval(), example, name=name)
-
-
 def networks(names: Sequence[str], folder: Path, calibration: Samples, plain: bool) -> Iterator[Trained]:
     """The networks by name."""
     example = calibration.x[:1]
     for name in names:
-        graph = from_torch(model(name, folder / f"mnist_{name}.pt"), example, name=name)
+        graph = graph_of(name, folder, example)
         if plain:
             spiking = to_spiking(graph, calibration.x, readout="potential")
         else:
             tuned = fine_tuned(name, folder, example)
-            # A scale beyond every bound: the learned bounds alone count.
-            spiking = to_spiking(tuned, calibration.x, normalization="fixed", factor=1e9, readout="potential")
+            if tuned is None:
+                raise SystemExit(f"{folder} has no fine-tuned weights of {name}; --plain does without")
+            spiking = to_spiking(tuned, calibration.x, normalization="bounds", readout="potential")
         yield Trained(graph, spiking)
 
 
@@ -107,7 +87,7 @@ def measured(trained: Trained, chip: Choice, recipe: Recipe, calibration: Sample
         steps=exact.steps,
     )
     few = test.first(emulated)
-    wrong, right, operations = _compared(exact, deployment, few)
+    wrong, right, operations = compared(exact, deployment, few)
     early = "0 (proven)" if recipe.bounds == PROVEN else str(sum(early_spikes(deployment, few.x).values()))
     quantized = Decision.of_scores(exact.ann.scores(counts_of(recipe.encoder, test.x, recipe.steps)))
     graph = trained.graph
@@ -116,8 +96,8 @@ def measured(trained: Trained, chip: Choice, recipe: Recipe, calibration: Sample
     return (
         graph.name,
         recipe.bounds,
-        f"{100 * Decision.of_scores(scores).accuracy(_labels(test)):.2f}",
-        f"{100 * quantized.accuracy(_labels(test)):.2f}",
+        f"{100 * Decision.of_scores(scores).accuracy(labels(test)):.2f}",
+        f"{100 * quantized.accuracy(labels(test)):.2f}",
         str(len(test)),
         f"{100 * right:.2f}",
         str(len(few)),
@@ -129,11 +109,11 @@ def measured(trained: Trained, chip: Choice, recipe: Recipe, calibration: Sample
     )
 
 
-def _compared(exact: ExactNetwork, deployment: Deployment, samples: Samples) -> tuple[int, float, float]:
+def compared(exact: ExactNetwork, deployment: Deployment, samples: Samples) -> tuple[int, float, float]:
     """Mismatches, accuracy and synaptic operations an image of the emulated chip."""
     wrong = right = operations = 0
     for start in range(0, len(samples), BATCH):
-        x, y = samples.x[start : start + BATCH], _labels(samples)[start : start + BATCH]
+        x, y = samples.x[start : start + BATCH], labels(samples)[start : start + BATCH]
         run = infer(deployment, x, record=Recording(counts=(ALL,)))
         given = counts_of(exact.encoder.encoder, x, exact.encoder.input_steps)
         wrong += sum(mismatches(exact.ann, deployment.network, given, run.result).values())
@@ -142,38 +122,26 @@ def _compared(exact: ExactNetwork, deployment: Deployment, samples: Samples) -> 
     return wrong, right / len(samples), operations / len(samples)
 
 
-def _labels(samples: Samples) -> Any:
-    return np.zeros(0, np.int64) if samples.y is None else samples.y
-
-
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--networks", nargs="+", default=["A", "B", "C"], choices=["A", "B", "C"])
+    parser = options(__doc__)
     parser.add_argument("--levels", type=int, default=8)
     parser.add_argument("--steps", type=int, default=16)
     parser.add_argument("--bounds", nargs="+", default=list(BOUNDS), choices=BOUNDS)
-    parser.add_argument("--images", type=int, default=2000, help="test images (10,000 are all)")
     parser.add_argument("--emulated", type=int, default=200, help="of these, so many run on the emulated chip")
-    parser.add_argument("--calibration", type=int, default=500, help="images from the training set")
     parser.add_argument("--plain", action="store_true", help="networks without fine-tuning")
     parser.add_argument("--target", default="loihi1")
-    parser.add_argument("--seed", type=int, default=0, help="of the draws of images")
-    parser.add_argument("--data", type=Path, default=SHARED, help="folder with data/mnist.npz and models/")
-    parser.add_argument("--json", type=Path, help="also write the figures here")
     given = parser.parse_args(arguments)
     chip = nmdeploy.chip(given.target)
-    training, testing = load_parts(given.data / "data" / "mnist.npz", (1, 28, 28))
-    calibration, test = training.drawn(given.calibration, given.seed), testing.drawn(given.images, given.seed)
+    parts = images(given)
     print(f"{chip.name}, L = {given.levels}, T = {given.steps}; {this_machine()}\n")
     rows: list[Row] = []
-    for trained in networks(given.networks, given.data / "models", calibration, given.plain):
+    for trained in networks(given.networks, given.data / "models", parts.calibration, given.plain):
         for bounds in given.bounds:
             recipe = Recipe(method=EXACT, levels=given.levels, steps=given.steps, bounds=bounds)
-            rows.append(measured(trained, chip, recipe, calibration, test, given.emulated))
+            rows.append(measured(trained, chip, recipe, parts.calibration, parts.test, given.emulated))
     print(table(HEADER, rows))
-    if given.json is not None:
-        given.json.write_text(json.dumps([dict(zip(HEADER, row, strict=True)) for row in rows], indent=1))
+    write_json(given.json, HEADER, rows)
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from nmdeploy.conformance import ConformanceReport
-    from nmdeploy.convert.exact.rules import ExactRules
+    from nmdeploy.convert.exact.capability import CountRules
     from nmdeploy.cost import Cost
     from nmdeploy.deployment import Deployment, Placement
     from nmdeploy.emulator.result import Result
@@ -333,7 +333,7 @@ class Target(ABC):
         """Ways to bring a float network to the chip's integers other than `to_integers`, by the name of the scheme."""
         return {}
 
-    def exact_rules(self, chip: Chip, profile: str) -> ExactRules | None:
+    def exact_rules(self, chip: Chip, profile: str) -> CountRules | None:
         """What exact mode can count on; None where the chip's neuron cannot do it."""
         return None
 
@@ -354,6 +354,10 @@ class Target(ABC):
             RunError: when it fails.
         """
         raise UsageError(f"target {self.name!r} has no mapper of the vendor's")
+
+    def step_time(self, network: Network, chip: Chip) -> float | None:
+        """Seconds that a step of a lowered network lasts, modelled; None where steps last as long as they need."""
+        return None
 
     def cost(self, deployment: Deployment, result: Result) -> Cost | None:
         """Time and energy of one inference, from the events counted in a run of `deployment`.

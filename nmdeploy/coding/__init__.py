@@ -4,6 +4,7 @@ from nmdeploy.coding.base import Decision, Encoder, ReadOut
 from nmdeploy.coding.clocked import Clocked
 from nmdeploy.coding.encoders import Bernoulli, ConstantCurrent, DeterministicRate, Passthrough
 from nmdeploy.coding.readouts import FirstSpike, MembranePotential, SpikeCount, SpikesToDecision
+from nmdeploy.coding.streamed import Streamed
 
 __all__ = [
     "ENCODERS",
@@ -20,10 +21,11 @@ __all__ = [
     "ReadOut",
     "SpikeCount",
     "SpikesToDecision",
+    "Streamed",
 ]
 
 ENCODERS: dict[str, type[Encoder]] = {
-    cls.kind: cls for cls in (DeterministicRate, Bernoulli, ConstantCurrent, Passthrough, Clocked)
+    cls.kind: cls for cls in (DeterministicRate, Bernoulli, ConstantCurrent, Passthrough, Clocked, Streamed)
 }
 """Every encoder by kind; bundles know no others."""
 

@@ -59,10 +59,20 @@ class Clocked(Encoder):
         if {*names} != {self.input, *self.clocks}:
             wanted = ", ".join([self.input, *self.clocks])
             raise UsageError("the encoder is for other inputs", found=", ".join(names), limit=wanted)
-        spikes = {self.input: self.encode(samples, steps)}
-        for name, train in self.clocks.items():
-            spikes[name] = np.repeat(_lasting(train, steps)[:, None], len(samples), axis=1)
+        spikes = self.with_clocks(self.encode(samples, steps), steps)
         return {name: spikes[name] for name in names}
+
+    def with_clocks(self, spikes: NDArray[Any], steps: int) -> dict[str, NDArray[np.uint8]]:
+        """Spikes of all inputs, uint8 `[steps, N, *shape]` by name.
+
+        Args:
+            spikes: of the input, `[T, N, *shape]`, T up to `steps`; silence follows.
+            steps: how many.
+        """
+        found = {self.input: _lasting(spikes, steps)}
+        for name, train in self.clocks.items():
+            found[name] = np.repeat(_lasting(train, steps)[:, None], spikes.shape[1], axis=1)
+        return found
 
 
 def _lasting(spikes: NDArray[Any], steps: int) -> NDArray[np.uint8]:

@@ -7,8 +7,6 @@ No board was at hand when this was written; it is tested against a stand-in for 
 
 from __future__ import annotations
 
-import re
-import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -16,39 +14,44 @@ from typing import Any
 
 import numpy as np
 
-from nmdeploy.backend import Availability, Backend, RunSettings
+from nmdeploy.backend import Availability, RunSettings
 from nmdeploy.bundle.atomic import write_files
 from nmdeploy.child_process import run_child
 from nmdeploy.data import npz_bytes, read_npz
 from nmdeploy.deployment import Deployment
-from nmdeploy.emulator.inputs import Inputs, Selection, check_inputs, select, spike_type
-from nmdeploy.emulator.result import DEFAULT_RECORDING, Recording, Result
+from nmdeploy.emulator.inputs import Selection, Stimulus, select, spike_type
+from nmdeploy.emulator.result import Recording
 from nmdeploy.errors import DataError, HardwareUnavailable, RunError, UsageError
 from nmdeploy.linear_maps import Array
 from nmdeploy.network import Network, Population
 from nmdeploy.progress import Progress
-from nmdeploy.recorded_run import make_result
+from nmdeploy.script_backend import Recorded, ScriptBackend, samples_done
 from nmdeploy.vendor_python import clean_environment
 from targets.dynapcnn.chips import chips
-from targets.dynapcnn.event_arrays import STEP_US, Events, as_events, events_to_raster
+from targets.dynapcnn.event_arrays import Events, as_events, events_to_raster
 from targets.dynapcnn.link import as_map
 from targets.dynapcnn.neuron import SpeckStepIAF
+from targets.dynapcnn.pace import Pace
 from targets.dynapcnn.presence import board_there, samna_there
 from targets.dynapcnn.script import input_events, packed, script_files, unpacked
 
-_SAMPLE_DONE = re.compile(r"sample (\d+) of (\d+)")
 _REFUSED = "samna refuses the configuration: "
 _NO_BOARD = "no board "
 
 
-class SamnaBackend(Backend):
+class SamnaBackend(ScriptBackend):
     """A board that samna finds.
+
+    It runs rasters (`run`) and event streams (`stream`). Of a raster each step's events are sent at its
+    beginning, and spikes count in the step in which they come; those that come after the last step count in
+    it. The final potentials of outputs are those that can be read; see `targets.dynapcnn.samna.address`.
 
     Args:
         settings: `python` is the interpreter that has samna, None for this one; `board` is samna's or
             sinabs' name of a board (`Speck2fDevKit:0`, `speck2fdevkit:0`) or its serial number, None for the
             first that carries the chip.
-        step_us: length of a time step on the board, in microseconds.
+        step_us: length of a time step on the board, in microseconds; None for `Pace.of`, which gives exact mode the
+            time that it takes.
         patience: seconds that the script waits, by the names of its options (`settle`, `reset`, `quiet`,
             `longest`, `answer`; targets/dynapcnn/samna/driver.py).
     """
@@ -56,44 +59,31 @@ class SamnaBackend(Backend):
     name = "board"
 
     def __init__(
-        self, settings: RunSettings, step_us: int = STEP_US, patience: Mapping[str, float] | None = None
+        self, settings: RunSettings, step_us: int | None = None, patience: Mapping[str, float] | None = None
     ) -> None:
-        self.settings, self.step_us, self.patience = settings, step_us, patience or {}
-        self.python = Path(sys.executable) if settings.python is None else settings.python
+        super().__init__(settings)
+        self.step_us, self.patience = step_us, patience or {}
 
     def availability(self) -> Availability:
         """Whether samna and a board are there; samna is not imported."""
         return board_there(self.settings, self.python)
 
-    def run(
-        self,
-        deployment: Deployment,
-        inputs: Inputs,
-        *,
-        steps: int | None = None,
-        record: Recording = DEFAULT_RECORDING,
-        progress: Progress | None = None,
-    ) -> Result:
-        """Run rasters: each step's events are sent at its beginning, spikes count in the step in which they come.
-
-        Spikes that come after the last step count in it. The final potentials of outputs are those
-        that can be read; see `targets.dynapcnn.samna.address`.
-        """
+    def execute(
+        self, deployment: Deployment, stimulus: Stimulus, selected: Selection, progress: Progress | None
+    ) -> Recorded:
         network = deployment.network
-        stimulus = check_inputs(network, inputs, steps)
-        selected = select(network, record, stimulus.steps)
-        self._check(deployment, selected)
         spikes = {name: values[: stimulus.steps] for name, values in stimulus.spikes.items()}
-        given = input_events(network, spikes, self.step_us)
+        pace = Pace.of(deployment, self.step_us)
+        given = input_events(network, spikes, pace)
         asked = {*selected.spikes, *selected.counts}
         hidden = [p.name for p in network.populations if p.name in asked and not p.is_input]
-        recorded, origin = self._run_script(deployment, given, stimulus.steps, hidden, progress)
+        recorded, origin = self._run_script(deployment, given, stimulus.steps, pace, hidden, progress)
         arrays = {
-            f"{name}.spikes": self._raster(network[name], unpacked(recorded, name), stimulus.steps)
+            f"{name}.spikes": _raster(network[name], unpacked(recorded, name), stimulus.steps, pace.step_us)
             for name in {*hidden, *_spiking_outputs(network)}
         }
         finals = {key: _shaped(network, key, values) for key, values in recorded.items() if key.endswith(".final_v")}
-        return make_result(network, stimulus, selected, arrays | finals, origin)
+        return Recorded(arrays | finals, origin)
 
     def stream(
         self,
@@ -124,15 +114,16 @@ class SamnaBackend(Backend):
             limit = ", ".join(p.name for p in deployment.network.inputs)
             message = "events are given for every input, as many samples for each"
             raise DataError(message, found=", ".join(given), limit=limit)
-        self._check(deployment, select(deployment.network, Recording(spikes=tuple(record)), 1))
+        self.check(deployment, select(deployment.network, Recording(spikes=tuple(record)), 1))
         last = max((int(each["t"].max(initial=0)) for samples in given.values() for each in samples), default=0)
-        steps = last // self.step_us + 1
-        recorded, _ = self._run_script(deployment, given, steps, list(record), progress)
+        pace = Pace.of(deployment, self.step_us)
+        steps = last // pace.step_us + 1
+        recorded, _ = self._run_script(deployment, given, steps, pace, list(record), progress)
         names = dict.fromkeys([*record, *_spiking_outputs(deployment.network)])
         return {name: unpacked(recorded, name) for name in names}
 
-    def _check(self, deployment: Deployment, selected: Selection) -> None:
-        """Refuse what a board cannot run or record, then what is not there."""
+    def check(self, deployment: Deployment, selected: Selection) -> None:
+        """Refuse the profile of time steps, and potentials of single steps."""
         network = deployment.network
         stepping = [p.name for p in network.populations if isinstance(p.neuron, SpeckStepIAF)]
         if stepping:
@@ -142,23 +133,22 @@ class SamnaBackend(Backend):
             found = ", ".join(selected.potentials)
             hint = "record it on the emulator; the potentials after the last step are read"
             raise UsageError("potentials of single steps cannot be recorded on a board", found=found, hint=hint)
-        available = samna_there(self.settings, self.python)
-        if not available.ready:
-            raise HardwareUnavailable(available.found, where=self.name, hint=available.hint)
 
     def _run_script(
         self,
         deployment: Deployment,
         given: Mapping[str, list[Events]],
         steps: int,
+        pace: Pace,
         hidden: Sequence[str],
         progress: Progress | None,
     ) -> tuple[dict[str, Array], str]:
         """What the script wrote, and what it ran on."""
+        samna_there(self.settings, self.python).require(self.name)
         seen = _Output(progress)
         with tempfile.TemporaryDirectory(prefix="nmdeploy-samna-") as scratch:
             folder = Path(scratch)
-            files = script_files(deployment, steps, self.step_us)
+            files = script_files(deployment, steps, pace.step_us)
             write_files({**files, "inputs.npz": npz_bytes(packed(given))}, folder)
             try:
                 run_child(
@@ -179,21 +169,6 @@ class SamnaBackend(Backend):
         patience = [part for name, value in self.patience.items() for part in (f"--{name}", str(value))]
         return [*board, *patience, *(part for name in hidden for part in ("--monitor", name))]
 
-    def _raster(self, population: Population, samples: list[Events], steps: int) -> Array:
-        """A population's spikes `[T, N, *shape]`."""
-        rasters = []
-        for events in samples:
-            kept = events.copy()
-            kept["t"] = np.minimum(kept["t"], (steps - 1) * self.step_us)
-            rasters.append(events_to_raster(kept, as_map(population.shape), steps, self.step_us))
-        counts = np.stack(rasters, axis=1).reshape(steps, len(samples), *population.shape)
-        kind = spike_type(population)
-        largest = int(np.iinfo(kind).max)
-        if counts.max() > largest:
-            message = "a neuron fired more often in one step than a result can hold"
-            raise RunError(message, where=population.name, found=int(counts.max()), limit=largest)
-        return counts.astype(kind)
-
 
 class _Output:
     """Reads what the script prints.
@@ -207,11 +182,11 @@ class _Output:
 
     def __call__(self, line: str) -> None:
         self.lines.append(line)
-        match = _SAMPLE_DONE.fullmatch(line)
-        if match:
-            self.done = int(match[1])
+        done = samples_done(line)
+        if done is not None:
+            self.done = done[0]
             if self.progress is not None:
-                self.progress(self.done, int(match[2]))
+                self.progress(*done)
 
     def explained(self, error: RunError, samples: int) -> Exception:
         """The failure in the user's terms."""
@@ -225,6 +200,22 @@ class _Output:
             return error
         what = f"{error.what}; {self.done} of {samples} samples had been recorded"
         return RunError(what, where="board", found=error.found, limit=error.limit, hint=error.hint)
+
+
+def _raster(population: Population, samples: list[Events], steps: int, step_us: int) -> Array:
+    """A population's spikes `[T, N, *shape]`."""
+    rasters = []
+    for events in samples:
+        kept = events.copy()
+        kept["t"] = np.minimum(kept["t"], (steps - 1) * step_us)
+        rasters.append(events_to_raster(kept, as_map(population.shape), steps, step_us))
+    counts = np.stack(rasters, axis=1).reshape(steps, len(samples), *population.shape)
+    kind = spike_type(population)
+    largest = int(np.iinfo(kind).max)
+    if counts.max() > largest:
+        message = "a neuron fired more often in one step than a result can hold"
+        raise RunError(message, where=population.name, found=int(counts.max()), limit=largest)
+    return counts.astype(kind)
 
 
 def _spiking_outputs(network: Network) -> list[str]:

@@ -12,16 +12,23 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from nmdeploy.coding import Clocked
 from nmdeploy.deployment import Deployment, Placement
 from nmdeploy.network import Network, Population
 from nmdeploy.target import Exactness, Grade
+from targets.dynapcnn.link import link
 from targets.dynapcnn.neuron import NO_FLOOR, STATE, WEIGHT, SpeckIAF
+from targets.dynapcnn.order_free import order_free
 
 ORDERS = ("yxc", "cyx", "xyc", "cxy", "ycx", "xcy")
 """Orders in which the neurons that one event reaches may fire, the likeliest first: that of the neurons' addresses,
 row, column, then channel in the lowest bits (sinabs 3.1.3, backend/dynapcnn/io.py, calculate_neuron_address)."""
 REVERSED = "destinations reversed"
 """A further candidate: where events of several sources meet, that of the later destination goes first."""
+DRAINED = (
+    "no order of events changes what layers in exact mode do, whatever the input: proven from weights, initial "
+    "potentials and clocks, for a chip that is done with each step's events before the next step's are sent"
+)
 STEPS = (
     "time steps are sinabs' simulation, and the chip has none: its neurons fire in the middle of a step, more often "
     "where inhibition comes late; the profile 'chip' emulates the chip"
@@ -34,18 +41,24 @@ def exactness(deployment: Deployment) -> Exactness:
     A: a single core, or layers whose counts no order can change. B: exact but for the
     order of firing inside one event, or for a policy that is not published. C: events of
     several sources merge, a layer is split over cores, or a slow clock ticks; and, since it
-    is not the chip, a simulation in time steps.
+    is not the chip, a simulation in time steps. Layers of exact mode whose spikes are proven to
+    hang on no order (`order_free`) are A whatever meets in them.
     """
-    network = deployment.network
+    network, encoder = deployment.network, deployment.encoder
     populations = [p for p in network.order() or network.populations if not p.is_input]
     layers = [_Layer.of(network, p.name, p.neuron) for p in populations if isinstance(p.neuron, SpeckIAF)]
     if len(layers) < len(populations):
         return Exactness(Grade.NOT_REPRODUCIBLE, (STEPS,))
+    proven = order_free(network, encoder, encoder.steps) if isinstance(encoder, Clocked) else frozenset()
+    layers = [layer for layer in layers if layer.name not in proven]
     chance = list(_chance(network, layers, deployment.placement))
     unpublished = [reason for layer in layers for reason in _policies(layer)] + _order(network, layers)
+    unpublished += _cut_off(network)
+    provisos = (DRAINED,) * bool(proven)
     if chance:
-        return Exactness(Grade.NOT_REPRODUCIBLE, (*chance, *unpublished))
-    return Exactness(Grade.UP_TO_ORDER, tuple(unpublished)) if unpublished else Exactness()
+        return Exactness(Grade.NOT_REPRODUCIBLE, (*chance, *unpublished, *provisos))
+    grade = Grade.UP_TO_ORDER if unpublished else Grade.EXACT
+    return Exactness(grade, (*unpublished, *provisos))
 
 
 def orders(network: Network) -> Mapping[str, Network]:
@@ -141,7 +154,7 @@ def _chance(network: Network, layers: list[_Layer], placement: Placement) -> Ite
 
 def _policies(layer: _Layer) -> Iterator[str]:
     """Where what happens depends on a policy that is not published; see `SpeckIAF`."""
-    if layer.largest > layer.threshold:
+    if layer.largest > layer.threshold and not layer.neuron.return_to_zero:
         yield (
             f"{layer.name}: a weight of {layer.largest} is above the threshold of {layer.threshold}, so that a "
             "potential can stay above it, and whether an event of weight 0 or below fires then is not published"
@@ -157,6 +170,16 @@ def _policies(layer: _Layer) -> Iterator[str]:
         )
     if not layer.begins_within:
         yield f"{layer.name}: an initial potential at the threshold or below the floor, of which little is published"
+
+
+def _cut_off(network: Network) -> list[str]:
+    """Where events have no address in the next map."""
+    return [
+        f"{each.projection.name}: pooling leaves rows or columns over, and what the chip does with their events is not "
+        "published; they are taken to be lost, as in sinabs"
+        for each in (link(network, projection) for projection in network.projections)
+        if each is not None and each.covered != each.sent[1:]
+    ]
 
 
 def _order(network: Network, layers: list[_Layer]) -> list[str]:

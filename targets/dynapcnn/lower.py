@@ -53,7 +53,7 @@ def lower(network: Network, chip: Chip, profile: str = "chip") -> Lowered:
         message = "spikes come back to a population they left; an event goes round such a loop without end"
         loop = Violation("DYN117", network.name, message, hint="train a network without recurrence")
         raise FitError(chip.title, [loop])
-    layout = _Layout(network, chip)
+    layout = Layout(network, chip)
     found = [each for p in network.populations for each in neuron_violations(p, layout.shapes[p.name], profile)]
     found += [each for projection in network.projections for each in projection_violations(projection)]
     if found or layout.refused:
@@ -127,7 +127,7 @@ def projection_violations(projection: Projection) -> list[Violation]:
     return found
 
 
-class _Layout:
+class Layout:
     """Maps for all populations, and chains between them.
 
     Attributes:

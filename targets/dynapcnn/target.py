@@ -12,6 +12,7 @@ from nmdeploy.target import Chip, Emitter, Exactness, Lowered, Mapper, Precision
 
 if TYPE_CHECKING:
     from nmdeploy.conformance import ConformanceReport
+    from nmdeploy.convert.exact.capability import CountRules
     from nmdeploy.cost import Cost
     from nmdeploy.deployment import Deployment, Placement
     from nmdeploy.emulator.result import Result
@@ -57,6 +58,16 @@ class DynapcnnTarget(Target):
         from targets.dynapcnn.quantizers import quantizers
 
         return quantizers(chip, profile)
+
+    def exact_rules(self, chip: Chip, profile: str = "chip") -> CountRules | None:
+        """The profile `chip` only.
+
+        In time steps a neuron fires several times a step, the read-out block counts spikes where exact
+        mode reads potentials, and biases are in the initial potentials, without a slow clock.
+        """
+        from targets.dynapcnn.exact import exact_rules
+
+        return exact_rules(chip) if profile == "chip" else None
 
     def lower(self, network: Network, chip: Chip, profile: str = "chip") -> Lowered:
         from targets.dynapcnn.lower import lower

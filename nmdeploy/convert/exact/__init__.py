@@ -3,6 +3,7 @@
 from nmdeploy.convert.exact.quantize import quantize_activations
 from nmdeploy.convert.exact.quantized import QuantizedAnn
 from nmdeploy.convert.exact.spiking import ExactNetwork, to_exact
+from nmdeploy.convert.exact.stream_run import deploy_stream, infer_stream
 from nmdeploy.convert.exact.streaming import StreamedNetwork, stream
 from nmdeploy.convert.exact.verify import early_spikes, mismatches
 
@@ -10,7 +11,9 @@ __all__ = [
     "ExactNetwork",
     "QuantizedAnn",
     "StreamedNetwork",
+    "deploy_stream",
     "early_spikes",
+    "infer_stream",
     "mismatches",
     "quantize_activations",
     "stream",

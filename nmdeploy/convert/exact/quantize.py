@@ -7,10 +7,10 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from nmdeploy.convert.channels import chain_weights
+from nmdeploy.convert.exact.capability import CountRules
 from nmdeploy.convert.exact.layer import CountLayer, Reach
 from nmdeploy.convert.exact.quantized import QuantizedAnn, check_sizes, check_structure
 from nmdeploy.convert.exact.reaching import Proven, Reaching, Sampled
-from nmdeploy.convert.exact.rules import ExactRules
 from nmdeploy.errors import QuantizationError, UsageError
 from nmdeploy.linear_maps import Array
 from nmdeploy.network import Network, Population
@@ -26,7 +26,7 @@ _COARSEST = 2.0
 
 
 def quantize_activations(
-    network: Network, rules: ExactRules, *, levels: int = 8, input_steps: int = 16, samples: Array | None = None
+    network: Network, rules: CountRules, *, levels: int = 8, input_steps: int = 16, samples: Array | None = None
 ) -> QuantizedAnn:
     """A float spiking network as counts, each layer scaled so that the chip's potentials hold its sums.
 
@@ -71,7 +71,7 @@ class _Work:
     """What is known while layers are made, sources first."""
 
     network: Network
-    rules: ExactRules
+    rules: CountRules
     levels: int
     input_steps: int
     reaching: Reaching

@@ -11,13 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nmdeploy.coding import Clocked, Decision, Encoder
-from nmdeploy.convert.checks import check_choice
+from nmdeploy.convert.checks import check_choice, check_variety
+from nmdeploy.convert.exact.capability import CountRules
 from nmdeploy.convert.exact.quantize import quantize_activations
 from nmdeploy.convert.exact.quantized import QuantizedAnn
 from nmdeploy.convert.exact.reaching import Proven
-from nmdeploy.convert.exact.rules import ExactRules
-from nmdeploy.convert.exact.spiking import ExactNetwork, to_exact
-from nmdeploy.convert.exact.streaming import can_stream, stream
+from nmdeploy.convert.exact.spiking import ExactNetwork, to_exact, windows
+from nmdeploy.convert.exact.streaming import StreamedNetwork, stream
 from nmdeploy.convert.exact.verify import early_spikes, mismatches
 from nmdeploy.data import Samples
 from nmdeploy.deployment import Deployment
@@ -25,6 +25,7 @@ from nmdeploy.emulator.result import Result
 from nmdeploy.errors import UsageError
 from nmdeploy.linear_maps import Array
 from nmdeploy.network import Network
+from nmdeploy.registry import chip as find_chip
 from nmdeploy.report.figures import Accuracy, Kind, accuracy_figures
 from nmdeploy.target import Choice
 from quantize import ScaleMethod
@@ -39,7 +40,7 @@ MISMATCHES, EARLY = "exact.mismatches", "exact.early spikes"
 """The names under which `Deployment.figures` holds what exact mode is judged by."""
 
 
-def check_exact(recipe: Recipe, chip: Choice) -> ExactRules:
+def check_exact(recipe: Recipe, chip: Choice) -> CountRules:
     """What exact mode can count on.
 
     Raises:
@@ -84,6 +85,7 @@ def exact_network(
         if calibration is None:
             hint = "convert the model anew, or use proven bounds"
             raise UsageError("sampled bounds need samples", where=spiking.name, hint=hint)
+        check_variety(calibration)
         given = counts_of(recipe.encoder, calibration, recipe.steps)
     ann = quantize_activations(spiking, rules, levels=recipe.levels, input_steps=recipe.steps, samples=given)
     exact = to_exact(ann, rules, recipe.encoder)
@@ -108,17 +110,39 @@ def _promise(ann: QuantizedAnn) -> tuple[str, ...]:
 
 def with_latency(deployment: Deployment, exact: ExactNetwork) -> Deployment:
     """The deployment with notes on how long an inference takes, and how often a sample can follow."""
-    network, ann = deployment.network, exact.ann
-    phases, latency = (deployment.steps - ann.input_steps) // ann.levels, network.latency()
+    network, ann, latency = deployment.network, exact.ann, deployment.network.latency()
+    # As if every phase took one step.
+    _, ends = windows(ann, dict.fromkeys((each.name for each in ann.network.populations), 1))
+    phases, steps = max(ends.values()) - ann.input_steps, deployment.steps - ann.input_steps
+    lasting = f"phases of {ann.levels} steps" if steps == phases * ann.levels else f"phases, {steps} steps in all,"
     note = (
-        f"latency: {ann.input_steps} input steps, {phases} phases of {ann.levels} steps one after the other, "
-        f"and {latency} steps of the chip's, {deployment.steps + latency} in all; "
-        "potentials are written anew before every sample"
+        f"latency: {ann.input_steps} input steps, {phases} {lasting} one after the other, "
+        f"and {latency} steps of the chip's, {deployment.steps + latency} in all"
+        f"{_lasting(deployment, network, deployment.steps + latency)}; potentials are written anew before every sample"
     )
     notes = [*network.notes, note]
-    if can_stream(exact):
-        notes.append(f"streamed (nmdeploy.convert.exact.stream): a sample every {stream(exact).period} steps")
+    if exact.rules.streams:
+        notes.append(f"streamed (nmdeploy.convert.exact.deploy_stream): {throughput(deployment, stream(exact))}")
     return deployment.with_(network=replace(network, notes=tuple(notes)))
+
+
+def throughput(deployment: Deployment, streamed: StreamedNetwork) -> str:
+    """How often samples follow each other on the chip of a deployment, in words."""
+    choice, steps = find_chip(f"{deployment.target}:{deployment.chip}"), streamed.period
+    told = f"a sample every {steps} steps"
+    if choice.target.step_time(deployment.network, choice.chip) is None:
+        return told
+    network = choice.target.lower(streamed.network, choice.chip, choice.profile).network
+    return told + _lasting(deployment, network, steps)
+
+
+def _lasting(deployment: Deployment, network: Network, steps: int) -> str:
+    """How long so many steps of a lowered network last, where the chip's pace is known."""
+    choice = find_chip(f"{deployment.target}:{deployment.chip}")
+    seconds = choice.target.step_time(network, choice.chip)
+    if seconds is None:
+        return ""
+    return f" ({1e3 * steps * seconds:g} ms at {1e3 * seconds:g} ms a step, modelled)"
 
 
 def exact_figures(

@@ -1,28 +1,32 @@
-"""Samples one behind the other without writing potentials: layers are cleared at the floor, restored, and pipelined.
+"""Samples one behind the other without writing potentials: layers are cleared at a floor, restored, and pipelined.
 
-One step after the last drive of a layer an inhibition of a whole threshold brings every
-neuron to the floor, whatever it was. One step later each is lifted to where it starts. The
-layer is then ready for the next sample, while layers behind still work on this one. Outputs
-are never cleared: the logits of a sample are what its window adds to their potentials.
+In the steps after the last drive of a layer an inhibition takes every neuron to the floor of
+its potential, whatever it was; then clocks lift each to where it starts (`ExactRules.renewal`).
+The layer is then ready for the next sample, while layers behind still work on this one.
+Outputs whose potentials reach far are not cleared: the logits of a sample are what its window
+adds to them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nmdeploy.convert.exact.spiking import ExactNetwork, gate_of, windows
+from nmdeploy.coding import Streamed
+from nmdeploy.convert.exact.quantized import QuantizedAnn
+from nmdeploy.convert.exact.renewal import CLEAR, Renewal
+from nmdeploy.convert.exact.rules import ExactRules
+from nmdeploy.convert.exact.spiking import ExactNetwork, from_clock, windows
 from nmdeploy.emulator.result import Result
 from nmdeploy.errors import UsageError
 from nmdeploy.linear_maps import Array
-from nmdeploy.network import Network, Population, Projection
-from nmdeploy.neurons import IF
-from nmdeploy.synapses import Dense, Reshape
-from quantize import smallest_dtype
+from nmdeploy.network import Network, Population
+from nmdeploy.schedule import Schedule
+from quantize import MantissaExponentFormat
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,31 +34,23 @@ class StreamedNetwork:
     """An exact network that takes sample after sample in one run.
 
     Attributes:
-        network: integer, with a clear and a restore population for each hidden one.
+        network: integer, with clock populations that clear and restore beside gates and drives.
+        encoder: makes the spikes of all its inputs, of one sample (`inputs`) or of many in one run (`stream`).
         exact: of a single sample.
-        period: steps from one sample to the next.
-        starts: the step in which each hidden population begins to fire for the first sample.
     """
 
     network: Network
+    encoder: Streamed
     exact: ExactNetwork
-    period: int
-    starts: Mapping[str, int]
 
-    def inputs(self, samples: NDArray[Any]) -> dict[str, Array]:
+    @property
+    def period(self) -> int:
+        """Steps from one sample to the next."""
+        return self.encoder.period
+
+    def inputs(self, samples: NDArray[Any]) -> Mapping[str, Array]:
         """The spikes of all inputs, `[steps, 1, *shape]`, for samples `[N, *shape]` one behind the other."""
-        whole = self.exact.steps + self.period * (len(samples) - 1)
-        spikes = {each.name: np.zeros((whole, 1, *each.shape), np.uint8) for each in self.network.inputs}
-        for name, trains in self.exact.inputs(samples).items():
-            for index in range(len(samples)):
-                spikes[name][self._of(index, 0, len(trains)), 0] |= trains[:, index]
-        for population in self.exact.ann.network.populations:
-            name = population.name
-            if name in self.starts:
-                ready = self.starts[name] + self.exact.ann.levels
-                _every(spikes[clear_of(name)], ready, self.period)
-                _every(spikes[restore_of(name)], ready + 1, self.period)
-        return spikes
+        return self.encoder.stream([each.name for each in self.network.inputs], samples)
 
     def counts(self, network: Network, result: Result, samples: int) -> dict[str, Array]:
         """Counts of every sample, `[samples, *shape]`, by hidden population.
@@ -64,12 +60,8 @@ class StreamedNetwork:
             result: its run, recorded with `spikes=("*",)`.
             samples: how many.
         """
-        found = {}
-        for name, start in self.starts.items():
-            first = start + _lateness(network, name)
-            phases = [self._of(index, first, self.exact.ann.levels) for index in range(samples)]
-            found[name] = np.stack([result.spikes[name][each, 0].sum(axis=0, dtype=np.int64) for each in phases])
-        return found
+        hidden = (each.name for each in self.exact.network.populations if not each.is_input)
+        return {name: _counts(network[name], result, samples) for name in hidden if name not in self.network.outputs}
 
     def logits(self, network: Network, result: Result, samples: int) -> dict[str, Array]:
         """W n + B of every sample, `[samples, *shape]`, by output.
@@ -81,84 +73,158 @@ class StreamedNetwork:
         """
         found = {}
         for name in self.network.outputs:
-            last = self.exact.steps - 1 + network.latency()
-            potentials = result.potentials[name][last :: self.period, 0][:samples]
-            neuron: Any = network[name].neuron
-            before = np.broadcast_to(np.asarray(neuron.v_init, dtype=np.int64), potentials[:1].shape)
             ratio = np.asarray(self.network[name].potential_scale) / network[name].potential_scale
-            added = np.diff(np.concatenate([before, potentials]), axis=0) // np.rint(ratio).astype(np.int64)
-            found[name] = added + self.exact.ann.layer(name).bias
+            # Once cleared, potentials of Loihi stand less than a unit below the quantized network's.
+            found[name] = -(-streamed_potentials(network, name, result, samples) // np.rint(ratio).astype(np.int64))
         return found
 
-    def _of(self, index: int, start: int, steps: int) -> slice:
-        """`steps` steps from `start` on, in the time of sample `index`."""
-        return slice(index * self.period + start, index * self.period + start + steps)
+
+def streamed_potentials(network: Network, name: str, result: Result, samples: int) -> Array:
+    """What every sample of a stream left in an output, int64 `[samples, *shape]`, in its integers from 0 on.
+
+    Args:
+        network: what ran: a streamed network, or what a chip makes of it.
+        name: of the output.
+        result: its run, recorded with potentials of the output at every step.
+        samples: how many.
+    """
+    population, entering = network[name], network.into(name)
+    cleared = [each for each in entering if each.source == clear_of(name)]
+    if cleared:
+        last = _schedule(network[cleared[0].source]).spans[0][0] + cleared[0].delay - 1
+    else:
+        last = max(_schedule(network[each.source]).end + each.delay for each in entering) - 1
+    read = result.potentials[name][last :: _period(population), 0][:samples].astype(np.int64)
+    read -= np.asarray(population.potential_offset, dtype=np.int64)
+    if cleared:
+        return read
+    neuron: Any = population.neuron
+    begun = np.broadcast_to(np.asarray(neuron.v_init - population.potential_offset, dtype=np.int64), read[:1].shape)
+    added: Array = np.diff(read, axis=0, prepend=begun) + begun
+    return added
 
 
-def can_stream(exact: ExactNetwork) -> bool:
-    """Whether all potentials have a floor at which they can be cleared."""
-    neurons = (each.neuron for each in exact.network.populations)
-    return all(neuron.v_min is not None for neuron in neurons if isinstance(neuron, IF))
+def _counts(population: Population, result: Result, samples: int) -> Array:
+    ((start, length),) = _schedule(population).spans
+    begins = range(start, start + samples * _period(population), _period(population))
+    spikes = result.spikes[population.name][:, 0]
+    return np.stack([spikes[begin : begin + length].sum(axis=0, dtype=np.int64) for begin in begins])
+
+
+def _schedule(population: Population) -> Schedule:
+    if population.schedule is None:
+        hint = "stream it (nmdeploy.convert.exact.stream), and lower what that gives"
+        raise UsageError("not a population of a streamed network", where=population.name, hint=hint)
+    return population.schedule
+
+
+def _period(population: Population) -> int:
+    period = _schedule(population).period
+    if period is None:
+        raise UsageError("the network takes one sample in a run", where=population.name, hint="stream it")
+    return period
 
 
 def stream(exact: ExactNetwork) -> StreamedNetwork:
     """An exact network for sample after sample.
 
-    The period is the least in which every layer has been cleared when the next sample
-    arrives: T + L + 1 for a chain of layers, longer where a shortcut makes one wait.
+    The period is the least in which every layer is ready again when the next sample arrives: for
+    a chain of layers T + L and the steps of the longest `Renewal`, longer where a shortcut makes
+    a layer wait.
 
     Raises:
-        UsageError: for a chip whose potentials have no floor to clear them at.
+        UsageError: for a chip on which potentials cannot be cleared.
     """
-    ann = exact.ann
-    starts, ends = windows(ann)
-    populations, projections = list(exact.network.populations), list(exact.network.projections)
-    for name in starts:
-        population = exact.network[name]
-        populations += [Population(clear_of(name), (1,)), Population(restore_of(name), (1,))]
-        projections += _projections(population)
-    network = replace(exact.network, populations=tuple(populations), projections=tuple(projections))
-    begins = {ann.network.inputs[0].name: 0, **starts}
-    period = 1
-    for population in ann.network.populations:
-        if not population.is_input:
-            sources = [each.source for each in ann.network.into(population.name)]
-            # A hidden layer is cleared in the step after its last; an output only has to be read out.
-            ready = ends[population.name] + 1 if population.name in ends else max(ends[name] for name in sources)
-            period = max(period, ready - min(begins[name] for name in sources))
-    return StreamedNetwork(network, exact, period, starts)
+    rules = exact.rules
+    if not isinstance(rules, ExactRules):
+        hint = "run samples one by one: potentials are written anew"
+        raise UsageError("samples cannot follow each other in one run", where=exact.network.name, hint=hint)
+    renewals = {
+        each.name: rules.renewal(exact.network[each.name])
+        for each in exact.ann.network.populations
+        if not each.is_input
+    }
+    begun, done = _working(exact.ann)
+    ready = {name: done[name] + (0 if renewal is None else renewal.steps) for name, renewal in renewals.items()}
+    period = max(ready[name] - begun[name] for name in ready)
+    clocks = [each for name, renewal in renewals.items() if renewal for each in _clocks(name, renewal, done[name])]
+    network = _network(exact, rules.control, renewals, clocks, period)
+    return StreamedNetwork(network, _encoder(exact, clocks, period), exact)
+
+
+def _network(
+    exact: ExactNetwork,
+    control: MantissaExponentFormat,
+    renewals: Mapping[str, Renewal | None],
+    clocks: Sequence[_Clock],
+    period: int,
+) -> Network:
+    populations = [_renewed(each, renewals.get(each.name)) for each in exact.network.populations]
+    populations += [Population(each.name, each.train.shape[1:], schedule=each.schedule) for each in clocks]
+    projections = [from_clock(each.name, exact.network[each.target], each.weights, control) for each in clocks]
+    return replace(
+        exact.network,
+        populations=tuple(_again(each, period) for each in populations),
+        projections=(*exact.network.projections, *projections),
+    )
+
+
+def _encoder(exact: ExactNetwork, clocks: Sequence[_Clock], period: int) -> Streamed:
+    given, steps = exact.encoder, exact.steps
+    trains = {each.name: each.spikes(steps) for each in clocks}
+    within = {**given.clocks, **{name: train[:steps] for name, train in trains.items()}}
+    tail = {name: train[steps:] for name, train in trains.items() if len(train) > steps}
+    return Streamed(given.encoder, given.input, given.input_steps, within, period, tail)
 
 
 def clear_of(name: str) -> str:
-    """The input population that clears a hidden one."""
-    return f"{name}.clear"
+    """The input population that clears a population."""
+    return f"{name}.{CLEAR}"
 
 
-def restore_of(name: str) -> str:
-    """The input population that restores a hidden one."""
-    return f"{name}.restore"
+def _working(ann: QuantizedAnn) -> tuple[dict[str, int], dict[str, int]]:
+    """The step in which the first spikes of a sample reach each population, and that after it has been read."""
+    starts, ends = windows(ann)
+    begins = {**starts, ann.network.inputs[0].name: 0}
+    begun, done = {}, {}
+    for population in ann.network.populations:
+        if not population.is_input:
+            sources = [each.source for each in ann.network.into(population.name)]
+            begun[population.name] = min(begins[name] for name in sources)
+            done[population.name] = ends.get(population.name, max(ends[name] for name in sources))
+    return begun, done
 
 
-def _projections(population: Population) -> Iterator[Projection]:
-    neuron = population.neuron
-    if not isinstance(neuron, IF) or neuron.v_min is None:
-        hint = "run samples one by one: potentials are written anew"
-        raise UsageError("potentials have no floor to clear them at", where=population.name, hint=hint)
-    lowest = -int(np.max(neuron.threshold))
-    start = np.broadcast_to(np.asarray(neuron.v_init, dtype=np.int64), population.shape).reshape(-1, 1)
-    for source, weights in (
-        (clear_of(population.name), np.full_like(start, lowest)),
-        (restore_of(population.name), start),
-    ):
-        dense = Dense(weights.astype(smallest_dtype(int(weights.min()), int(weights.max()))))
-        shaped = (dense,) if len(population.shape) == 1 else (dense, Reshape(population.shape))
-        yield Projection(source, population.name, shaped)
+@dataclass(frozen=True, eq=False)
+class _Clock:
+    """A clock population: its name, what it acts on, its weights, and its spikes from step `begin` on."""
+
+    name: str
+    target: str
+    weights: Array
+    begin: int
+    train: Array
+
+    @property
+    def schedule(self) -> Schedule:
+        return Schedule(((self.begin, len(self.train)),))
+
+    def spikes(self, steps: int) -> Array:
+        """Its spikes for one sample from step 0 on, of at least `steps` steps."""
+        end = self.begin + len(self.train)
+        whole = np.zeros((max(steps, end), self.train.shape[1]), np.uint8)
+        whole[self.begin : end] = self.train
+        return whole
 
 
-def _every(train: Array, start: int, period: int) -> None:
-    train[start::period] = 1
+def _clocks(name: str, renewal: Renewal, done: int) -> Iterator[_Clock]:
+    for after, pulses in renewal.pulses():
+        yield _Clock(f"{name}.{pulses.role}", name, pulses.weights, done + after, pulses.train)
 
 
-def _lateness(network: Network, name: str) -> int:
-    """By how many steps a hidden population lags behind its ideal one."""
-    return next(each.delay for each in network.projections if each.source == gate_of(name))
+def _renewed(population: Population, renewal: Renewal | None) -> Population:
+    return population if renewal is None else replace(population, neuron=renewal.neuron)
+
+
+def _again(population: Population, period: int) -> Population:
+    return replace(population, schedule=replace(_schedule(population), period=period))

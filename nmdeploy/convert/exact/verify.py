@@ -8,14 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nmdeploy.coding import Clocked
+from nmdeploy.convert.exact.clocks import gate_of
 from nmdeploy.convert.exact.quantized import QuantizedAnn
-from nmdeploy.convert.exact.spiking import gate_of
 from nmdeploy.deployment import Deployment
 from nmdeploy.emulator.result import Recording, Result
 from nmdeploy.emulator.run import emulate
 from nmdeploy.errors import UsageError
 from nmdeploy.linear_maps import Array
-from nmdeploy.network import Network
+from nmdeploy.network import Network, Population
 
 BATCH = 100
 """Samples whose counts are computed at a time."""
@@ -43,17 +43,23 @@ def mismatches(ann: QuantizedAnn, network: Network, given: Array, result: Result
         part = slice(start, start + BATCH)
         wanted = ann.counts(given[part])
         for name, values in numbers.items():
-            found[name] += int(np.count_nonzero(values[part] != wanted[name]))
+            # A chip may lay neurons out in another shape, in the same order.
+            found[name] += int(np.count_nonzero(values[part].reshape(wanted[name].shape) != wanted[name]))
     return found
 
 
 def _logits(ann: QuantizedAnn, network: Network, name: str, result: Result) -> Array:
     """Final potentials in the units of the quantized network; a chip's are a whole multiple of them."""
-    deployed = network[name]
-    units = np.rint(np.asarray(ann.network[name].potential_scale) / deployed.potential_scale).astype(np.int64)
+    deployed, wanted = network[name], ann.network[name]
+    units = np.rint(_by_neuron(wanted, wanted.potential_scale) / _by_neuron(deployed, deployed.potential_scale))
     from_zero = result.final_potentials[name] - np.asarray(deployed.potential_offset, dtype=np.int64)
-    logits: Array = from_zero / units
+    logits: Array = from_zero.reshape(len(from_zero), -1) / units.astype(np.int64)
     return logits
+
+
+def _by_neuron(population: Population, value: float | Array) -> Array:
+    """A parameter for each neuron, in one row."""
+    return np.broadcast_to(value, population.shape).ravel()
 
 
 def early_spikes(deployment: Deployment, samples: NDArray[Any]) -> dict[str, int]:
@@ -86,5 +92,6 @@ def _openings(network: Network, encoder: Clocked) -> dict[str, int]:
     for projection in network.projections:
         if projection.source == gate_of(projection.target):
             train = encoder.clocks[projection.source]
-            opens[projection.target] = int(np.argmax(train.any(axis=1))) + projection.delay
+            active = train.reshape(len(train), -1).any(axis=1)
+            opens[projection.target] = int(np.argmax(active)) + projection.delay
     return opens

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from nmdeploy.network import Network
+from nmdeploy.schedule import coincidences
 from nmdeploy.target import Chip, Rule, Violation, warning
 from quantize import IntegerFormat
 from targets.dynapcnn.layer import SpeckNeuron
@@ -106,14 +107,16 @@ def initial_potentials(network: Network, chip: Chip) -> list[Violation]:
 
 
 def one_source(network: Network, chip: Chip) -> list[Violation]:
-    """A core has one source: events of two meet in an order that the chip does not repeat."""
+    """A core has one source at a time: events of two meet in an order that the chip does not repeat."""
     message = "events of several sources meet in an order that is not even the same from run to run"
     hint = "compare over many runs, or see how far it matters: nmdeploy run --orders"
-    return [
-        warning("DYN045", name, message, len(entering), 1, hint)
-        for name, entering in layers_of_links(network)
-        if len(entering) > 1
-    ]
+    found = []
+    for name, entering in layers_of_links(network):
+        together = coincidences([(network[each.projection.source].schedule, 0) for each in entering])
+        meeting = max(map(len, together))
+        if meeting > 1:
+            found.append(warning("DYN045", name, message, meeting, 1, hint))
+    return found
 
 
 def no_rising_leak(network: Network, chip: Chip) -> list[Violation]:

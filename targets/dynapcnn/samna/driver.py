@@ -64,8 +64,7 @@ def main(folder: Path, arguments: list[str] | None = None) -> None:
     options = parse(arguments, folder)
     if options.end_with_stdin:
         threading.Thread(target=_end_with_stdin, daemon=True).start()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, _interrupted)  # so that the board is closed whoever ends the run
+    end_in_order()
     try:
         execute(folder, options)
     except NoBoard as error:
@@ -80,7 +79,18 @@ def _told(error: Exception, code: int) -> int:
     return code
 
 
-def _interrupted(number: int, frame: object) -> None:
+def end_in_order() -> None:
+    """Let the first signal that ends this process leave every `with`, so that the board is closed whoever ends the run.
+
+    Signals come in twos: who ends a run closes standard input too. A second one must not break off the closing.
+    """
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _first)
+
+
+def _first(number: int, frame: object) -> None:
+    for each in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(each, lambda *_: None)
     sys.exit(128 + number)
 
 

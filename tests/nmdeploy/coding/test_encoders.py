@@ -192,10 +192,10 @@ def test_senseless_parameters_are_refused(build):
 
 
 def test_encoders_are_found_by_kind_and_hold_plain_values_only():
-    assert set(ENCODERS) == {"DeterministicRate", "Bernoulli", "ConstantCurrent", "Passthrough", "Clocked"}
+    assert set(ENCODERS) == {"DeterministicRate", "Bernoulli", "ConstantCurrent", "Passthrough", "Clocked", "Streamed"}
     for kind, cls in ENCODERS.items():
-        if kind == "Clocked":
-            continue  # holds another encoder and the spikes of clocks: tests/nmdeploy/coding/test_clocked.py
+        if kind in ("Clocked", "Streamed"):
+            continue  # hold another encoder, and spikes of clocks: tests of their own
         encoder = cls()
         assert isinstance(encoder, Encoder)
         values = {name: getattr(encoder, name) for name in field_names(encoder)}

@@ -9,9 +9,14 @@ import pytest
 import nmdeploy as nm
 from nmdeploy.backend import RunSettings
 from nmdeploy.bundle import make_vectors, replay
+from nmdeploy.coding import DeterministicRate
+from nmdeploy.convert.exact import mismatches, quantize_activations, to_exact
 from nmdeploy.emulator.events import emulate_events
 from nmdeploy.emulator.result import ALL, Recording
 from nmdeploy.errors import DataError, HardwareUnavailable, RunError, UsageError
+from nmdeploy.network import Network, Population, Projection
+from nmdeploy.neurons import IF, Integrator
+from nmdeploy.synapses import Conv2d, Dense, Reshape, SumPool2d
 from targets.dynapcnn import board as board_module
 from targets.dynapcnn import presence
 from targets.dynapcnn.board import SamnaBackend
@@ -196,3 +201,35 @@ class TestAvailability:
         backend().availability()
         assert not (tmp_path / "calls.txt").exists()
         assert "samna" not in sys.modules
+
+
+def test_exact_mode_gives_the_quantized_network_on_a_board(samna_in_children, rng):
+    """Host events into every core, initial potentials, several events a step, logits read back."""
+    network = Network(
+        "exact",
+        (
+            Population("in", (1, 4, 4)),
+            Population("conv", (2, 4, 4), IF(1.0, bias=rng.normal(size=(2, 1, 1)) / 3)),
+            Population("deep", (4,), IF(0.8, bias=0.5)),
+            Population("out", (3,), Integrator()),
+        ),
+        (
+            Projection("in", "conv", (Conv2d(rng.normal(size=(2, 1, 3, 3)) / 2, padding=1),)),
+            Projection("conv", "deep", (SumPool2d(2), Reshape((8,)), Dense(rng.normal(size=(4, 8)) / 3))),
+            Projection("deep", "out", (Dense(rng.normal(size=(3, 4))),)),
+        ),
+    )
+    choice = nm.chip("speck2f")
+    rules = choice.target.exact_rules(choice.chip, choice.profile)
+    ann = quantize_activations(network, rules, levels=3, input_steps=4)
+    exact = to_exact(ann, rules, DeterministicRate())
+    deployment = nm.deploy(exact.network, choice, encoder=exact.encoder, steps=exact.steps)
+    inputs = exact.inputs(rng.random((2, 1, 4, 4)))
+    record = Recording(spikes=(ALL,), counts=(ALL,))
+    result = backend().run(deployment, inputs, record=record)
+    given = inputs["in"].sum(axis=0, dtype=np.int64)
+    assert mismatches(ann, deployment.network, given, result) == {"conv": 0, "deep": 0, "out": 0}
+    expected = nm.emulate(deployment, inputs, record=record)
+    assert expected.counts["deep"].any()
+    for name, spikes in expected.spikes.items():
+        np.testing.assert_array_equal(result.spikes[name], spikes)

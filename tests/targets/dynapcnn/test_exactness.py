@@ -9,7 +9,7 @@ from nmdeploy.deployment import CoreLoad, Deployment, Placement
 from nmdeploy.emulator.result import Recording
 from nmdeploy.emulator.run import emulate
 from nmdeploy.network import Network, Population, Projection
-from nmdeploy.synapses import Conv2d
+from nmdeploy.synapses import Conv2d, SumPool2d
 from nmdeploy.target import Grade, Profile
 from targets.dynapcnn import TARGET
 from targets.dynapcnn.exactness import ORDERS, REVERSED, STEPS, exactness, orders
@@ -115,6 +115,21 @@ def test_policies_that_are_not_published_are_told(neuron, kernel, reason):
 def test_inside_the_envelope_there_is_nothing_to_tell():
     assert told(chain((SpeckIAF(32640, -32640, v_init=32639), SIGNED))) == (Grade.EXACT, "")
     assert told(chain((SpeckIAF(5, -100), UPWARDS))) == (Grade.EXACT, "")
+
+
+def test_a_reset_to_zero_takes_a_potential_below_the_threshold_whatever_the_weight():
+    assert told(chain((SpeckIAF(4, return_to_zero=True), SIGNED))) == (Grade.EXACT, "")
+
+
+@pytest.mark.parametrize(("size", "grade"), [(2, Grade.EXACT), (1, Grade.UP_TO_ORDER)])
+def test_events_that_have_no_address_in_the_next_map_are_told(size, grade):
+    """Of maps of 8 x 8, and of 9 x 9, pooled by 2."""
+    first = chain((PLAIN, SIGNED[:, :, :size, :size]))
+    behind = Projection("p0", "end", (SumPool2d(2), Conv2d(UPWARDS[:, :, :1, :1])))
+    populations = (*first.populations, Population("end", (1, 4, 4), PLAIN))
+    found, reasons = told(Network("pooled", populations, (*first.projections, behind)))
+    assert found is grade
+    assert reasons.startswith("p0->end: pooling leaves rows or columns over") == (size == 1)
 
 
 def test_where_sources_meet_nothing_is_certain():

@@ -23,9 +23,9 @@ def rules():
 
 def of_excitation(weight):
     """A layer whose sums are all excitation: it needs the largest gate."""
-    populations = (Population("in", (16,)), Population("hidden", (4,), IF(8)), Population("out", (2,), Integrator()))
+    populations = (Population("in", (24,)), Population("hidden", (4,), IF(8)), Population("out", (2,), Integrator()))
     projections = (
-        Projection("in", "hidden", (Dense(np.full((4, 16), weight)),)),
+        Projection("in", "hidden", (Dense(np.full((4, 24), weight)),)),
         Projection("hidden", "out", (Dense(np.ones((2, 4), dtype=int)),)),
     )
     return Network("excited", populations, projections)
@@ -44,7 +44,7 @@ def test_what_just_fits_meets_the_design_rules_and_what_does_not_breaks_them(rul
     weight, ann = widest(rules)
     assert weight < 127
     exact = to_exact(ann, rules, DeterministicRate())
-    assert exact.network["hidden.gate"].size == 2  # one synapse adds 127 * 2**7 at most
+    assert exact.network["hidden.gate"].size == 3  # one synapse adds 127 * 2**7 at most
     deployment = nm.deploy(exact.network, "loihi1")
     assert isinstance(deployment.network["hidden"].neuron, LoihiLIF)
     wider = QuantizedAnn.proven(of_excitation(weight + 1), 4, 16)

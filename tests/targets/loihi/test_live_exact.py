@@ -1,4 +1,4 @@
-"""Exact mode in Lava itself, run here: gate and drive populations included.
+"""Exact mode in Lava itself, run here: all clock populations included, one sample in a run or several.
 
 Needs lava-nc 0.10.0 (Python 3.10). The seed of a run comes from NMDEPLOY_SEED or the
 clock and is part of every test's name, so that a failure can be replayed.
@@ -18,7 +18,7 @@ from functools import cache
 import nmdeploy as nm
 from nmdeploy.backend import RunSettings
 from nmdeploy.coding import DeterministicRate
-from nmdeploy.convert.exact import quantize_activations, to_exact
+from nmdeploy.convert.exact import quantize_activations, stream, to_exact
 from nmdeploy.deployment import Deployment, Placement
 from nmdeploy.emulator.result import ALL, Recording
 from nmdeploy.network import Network, Population, Projection
@@ -34,6 +34,8 @@ TOGETHER = 8
 SAMPLES, STEPS = 2, 16
 RUN = 64
 """Steps of a Lava run: enough for all."""
+STREAMS, STREAMED = 6, 4
+"""Streamed networks, all in one Lava run, and samples of each."""
 
 
 def dense(rng):
@@ -82,6 +84,26 @@ def case(index):
     return ann, deployment.network, exact.inputs(rng.random((SAMPLES, *network["in"].shape)))
 
 
+def stream_samples(index):
+    """The first and the last sample alike, a full and an empty one between them."""
+    rng = np.random.Generator(np.random.PCG64((SEED, index, 1)))
+    samples = rng.random((STREAMED, *case(index)[0].network["in"].shape))
+    samples[1], samples[2], samples[-1] = 1, 0, samples[0]
+    return samples
+
+
+@cache
+def stream_case(index):
+    """Network number `index` as a stream: itself, as deployed, and the input spikes of all samples in one run."""
+    rng = np.random.Generator(np.random.PCG64((SEED, index)))
+    choice = nm.chip(("loihi1", "loihi2", "loihi1/subtract")[index % 3])
+    rules = choice.target.exact_rules(choice.chip, choice.profile)
+    network = (dense, convolution)[index % 4 == 3](rng)
+    ann = quantize_activations(network, rules, levels=(4, 8)[index % 2], input_steps=STEPS)
+    streamed = stream(to_exact(ann, rules, DeterministicRate()))
+    return streamed, nm.deploy(streamed.network, choice).network, streamed.inputs(stream_samples(index))
+
+
 def renamed(network, prefix):
     """The network with a prefix before every name, every neuron an output, so that Lava tells of it."""
     populations = tuple(replace(p, name=prefix + p.name) for p in network.populations)
@@ -95,25 +117,53 @@ def renamed(network, prefix):
 
 @cache
 def lava_run(first):
-    """Networks `first` to `first + TOGETHER - 1`, unconnected with each other, in one Lava run."""
+    """Networks `first` to `first + TOGETHER - 1` in one Lava run."""
     indices = range(first, min(first + TOGETHER, NETWORKS))
-    parts = [renamed(case(index)[1], f"n{index}.") for index in indices]
-    together = Network(
+    return together({f"n{index}.": case(index)[1:] for index in indices}, RUN)
+
+
+@cache
+def streamed_run():
+    """All streams in one Lava run."""
+    streams = {f"s{index}.": stream_case(index)[1:] for index in range(STREAMS)}
+    return together(streams, max(steps_of(network, inputs) for network, inputs in streams.values()))
+
+
+def steps_of(network, inputs):
+    return len(inputs["in"]) + network.latency()
+
+
+def together(parts, steps):
+    """Networks with their input spikes, unconnected with each other, by a prefix of their names, in one Lava run."""
+    networks = [renamed(network, prefix) for prefix, (network, _) in parts.items()]
+    whole = Network(
         "together",
-        tuple(p for part in parts for p in part.populations),
-        tuple(p for part in parts for p in part.projections),
-        tuple(name for part in parts for name in part.outputs),
+        tuple(p for part in networks for p in part.populations),
+        tuple(p for part in networks for p in part.projections),
+        tuple(name for part in networks for name in part.outputs),
     )
     inputs = {}
-    for index in indices:
-        for name, spikes in case(index)[2].items():
-            whole = np.zeros((RUN, *spikes.shape[1:]), np.uint8)
-            whole[: len(spikes)] = spikes
-            inputs[f"n{index}.{name}"] = whole
-    deployment = Deployment(together, "loihi", "loihi1", Profile("loihi/chip", ()), Placement("loihi1", (), {}))
-    variables = tuple(f"{name}.{variable}" for name in together.outputs for variable in "uv")
+    for prefix, (_, given) in parts.items():
+        for name, spikes in given.items():
+            inputs[prefix + name] = np.zeros((steps, *spikes.shape[1:]), np.uint8)
+            inputs[prefix + name][: len(spikes)] = spikes
+    deployment = Deployment(whole, "loihi", "loihi1", Profile("loihi/chip", ()), Placement("loihi1", (), {}))
+    variables = tuple(f"{name}.{variable}" for name in whole.outputs for variable in "uv")
     record = Recording(spikes=(ALL,), potentials=variables, counts=(ALL,))
-    return LavaBackend(RunSettings(limit_s=300)).run(deployment, inputs, steps=RUN, record=record)
+    return LavaBackend(RunSettings(limit_s=300)).run(deployment, inputs, steps=steps, record=record)
+
+
+def assert_like_the_emulator(ran, prefix, network, inputs):
+    """Every spike, current and potential of every step; returns the emulated run."""
+    names = [population.name for population in network.populations if population.neuron is not None]
+    variables = tuple(f"{name}.{variable}" for name in names for variable in "uv")
+    record = Recording(spikes=(ALL,), potentials=(*variables, *names))
+    emulated = nm.emulate(network, inputs, steps=ran.steps, record=record)
+    for name in names:
+        np.testing.assert_array_equal(ran.spikes[prefix + name], emulated.spikes[name], err_msg=name)
+    for name in variables:
+        np.testing.assert_array_equal(ran.potentials[prefix + name], emulated.potentials[name], err_msg=name)
+    return emulated
 
 
 @pytest.mark.slow
@@ -122,20 +172,31 @@ def test_lava_counts_what_the_quantized_network_counts(index):
     ann, network, inputs = case(index)
     ran = lava_run(index - index % TOGETHER)
     assert ran.origin == "run by Lava 0.10.0 on CPU"
+    assert_like_the_emulator(ran, f"n{index}.", network, inputs)
     wanted = ann.counts(inputs["in"].sum(axis=0, dtype=np.int64))
-    names = [population.name for population in network.populations if population.neuron is not None]
-    variables = tuple(f"{name}.{variable}" for name in names for variable in "uv")
-    record = Recording(spikes=(ALL,), potentials=variables)
-    emulated = nm.emulate(network, inputs, steps=RUN, record=record)
-    for name in names:
-        np.testing.assert_array_equal(ran.spikes[f"n{index}.{name}"], emulated.spikes[name], err_msg=name)
-    for name in variables:
-        np.testing.assert_array_equal(ran.potentials[f"n{index}.{name}"], emulated.potentials[name], err_msg=name)
-    *hidden, output = names
+    *hidden, output = [population.name for population in network.populations if population.neuron is not None]
     for name in hidden:
         np.testing.assert_array_equal(ran.counts[f"n{index}.{name}"], wanted[name], err_msg=name)
     logits = ran.final_potentials[f"n{index}.{output}"] // 64  # one weight unit is 64
     np.testing.assert_array_equal(logits, wanted[output])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("index", range(STREAMS), ids=lambda index: f"NMDEPLOY_SEED={SEED}-{index}")
+def test_lava_counts_every_sample_of_a_stream(index):
+    """Clear and restore neurons included, samples in different layers at a time, no potential written anew."""
+    streamed, network, inputs = stream_case(index)
+    ran, prefix = streamed_run(), f"s{index}."
+    emulated = assert_like_the_emulator(ran, prefix, network, inputs)
+    samples = stream_samples(index)
+    wanted = streamed.exact.ann.counts(streamed.exact.inputs(samples)["in"].sum(axis=0, dtype=np.int64))
+    spikes = {name: ran.spikes[prefix + name] for name in emulated.spikes if network[name].neuron is not None}
+    potentials = {name: ran.potentials[f"{prefix}{name}.v"] for name in network.outputs}
+    told = replace(emulated, spikes=spikes, potentials=potentials)
+    counts, logits = (read(network, told, STREAMED) for read in (streamed.counts, streamed.logits))
+    assert {*counts, *logits} == {*spikes}
+    for name, found in {**counts, **logits}.items():
+        np.testing.assert_array_equal(found, wanted[name], err_msg=name)
 
 
 def test_the_networks_are_worth_running():

@@ -63,8 +63,14 @@ def test_the_chip_decides_like_the_quantized_network(graph, samples, name, bound
     notes = "\n".join(deployment.network.notes)
     assert "exact mode: counts of 0..8 a neuron (0..16 an input)" in notes
     assert ("whatever the input" in notes) == (bounds == "proven")
-    assert ("streamed (nmdeploy.convert.exact.stream): a sample every 25 steps" in notes) == (name == "spinnaker")
+    told = {
+        "loihi1": "a sample every 33 steps\n",
+        "spinnaker": "a sample every 25 steps (25 ms at 1 ms a step, modelled)\n",
+    }
+    assert f"streamed (nmdeploy.convert.exact.deploy_stream): {told[name]}" in f"{notes}\n"
     latency = deployment.network.latency()
+    whole = f"{deployment.steps + latency} in all"
+    assert f"{whole} ({deployment.steps + latency} ms" in notes if name == "spinnaker" else f"{whole};" in notes
     assert f"16 input steps, 2 phases of 8 steps one after the other, and {latency} steps of the chip's" in notes
 
 
@@ -130,7 +136,7 @@ def test_what_does_not_go_with_it_is_refused(graph, samples, changes, words):
         build(graph, samples.x, chip("loihi1"), replace(RECIPE, **changes))
 
 
-@pytest.mark.parametrize("name", ["speck2e", "spin5/conv"])
+@pytest.mark.parametrize("name", ["speck2e/step", "speck2f/readout", "spin5/conv"])
 def test_chips_that_cannot_do_it_are_named(graph, samples, name):
     with pytest.raises(UsageError, match=rf"{name}.*cannot do exact mode|cannot do exact mode.*{name}"):
         build(graph, samples.x, chip(name), RECIPE)

@@ -14,6 +14,7 @@ from nmdeploy.network import Network, Population, Projection
 from nmdeploy.neurons import IF
 from nmdeploy.synapses import Conv2d, Dense, Reshape, SumPool2d
 from targets.dynapcnn.event_arrays import events_to_raster
+from targets.dynapcnn.pace import Pace
 from targets.dynapcnn.samna import driver
 from targets.dynapcnn.script import input_events, packed, script_files, unpacked
 
@@ -29,7 +30,7 @@ def folder(tmp_path, monkeypatch):
 
     def write(deployment, spikes, **expected):
         files = script_files(deployment, len(spikes), 1000)
-        given = packed(input_events(deployment.network, {deployment.network.inputs[0].name: spikes}, 1000))
+        given = packed(input_events(deployment.network, {deployment.network.inputs[0].name: spikes}, Pace()))
         network = json.loads(files["network.json"])
         network["cores"] = [[*core[:-1], WORDS] for core in network["cores"]]
         files["network.json"] = json.dumps(network).encode()
@@ -278,10 +279,31 @@ def test_initial_potentials_of_unknown_address_are_refused(samna_here, calls, fo
     assert calls()[-1] == "close_device"
 
 
-def test_an_interrupt_ends_the_script_in_order():
+@pytest.fixture
+def restored_signals():
+    numbers = (signal.SIGTERM, signal.SIGINT)
+    before = {number: signal.getsignal(number) for number in numbers}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.parametrize(("first", "second"), [(signal.SIGTERM, signal.SIGINT), (signal.SIGINT, signal.SIGTERM)])
+def test_a_second_signal_does_not_break_off_the_closing(first, second, restored_signals):
+    closed = []
+
+    def interrupted():
+        try:
+            signal.raise_signal(first)
+        finally:
+            signal.raise_signal(second)
+            closed.append("board")
+
+    driver.end_in_order()
     with pytest.raises(SystemExit) as caught:
-        driver._interrupted(15, None)
-    assert caught.value.code == 143
+        interrupted()
+    assert caught.value.code == 128 + first
+    assert closed == ["board"]
 
 
 def test_the_end_of_standard_input_interrupts(monkeypatch):
