@@ -70,15 +70,23 @@ class Samples:
         """
         if self.y is None:
             raise DataError("there are no labels to stratify by")
-        if not 0 <= count <= len(self):
-            raise DataError("too few samples", found=len(self), limit=count)
-        generator = np.random.Generator(np.random.PCG64(seed))
-        order = generator.permutation(len(self))
-        labels = self.y[order]
-        chosen = np.zeros(len(self), dtype=bool)
-        for label, share in _shares(self.y, count).items():
-            chosen[np.flatnonzero(labels == label)[:share]] = True
-        return self.take(order[chosen]), self.take(order[~chosen])
+        first, rest = divided(self.y, count, seed)
+        return self.take(first), self.take(rest)
+
+
+def divided(labels: NDArray[np.int64], count: int, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Indices of `count` samples and of the rest, as `Samples.split` divides samples of these labels `[N]`.
+
+    Raises:
+        DataError: when there are fewer samples than asked for.
+    """
+    if not 0 <= count <= len(labels):
+        raise DataError("too few samples", found=len(labels), limit=count)
+    order = np.random.Generator(np.random.PCG64(seed)).permutation(len(labels))
+    chosen = np.zeros(len(labels), dtype=bool)
+    for label, share in _shares(labels, count).items():
+        chosen[np.flatnonzero(labels[order] == label)[:share]] = True
+    return order[chosen], order[~chosen]
 
 
 def _shares(labels: NDArray[np.int64], count: int) -> dict[int, int]:

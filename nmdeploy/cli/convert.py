@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from nmdeploy.cli.console import progress, say
 from nmdeploy.cli.options import existing_file, new_file, recipe_options
+from nmdeploy.convert.methods import METHODS
 
 if TYPE_CHECKING:
     from nmdeploy.deployment import Deployment
@@ -33,7 +34,13 @@ def with_channel(images: NDArray[Any], shape: tuple[int, ...] | None) -> NDArray
     return images[:, None] if shape is None and images.ndim == 3 else images
 
 
-@click.command("convert")
+def guarantees() -> str:
+    """What each recipe guarantees, for the end of the help text."""
+    told = "\n\n".join(f"{name}: {method.guarantee}." for name, method in METHODS.items())
+    return f"What each recipe guarantees:\n\n{told}"
+
+
+@click.command("convert", epilog=guarantees())
 @click.argument("model")
 @click.option("--state", type=existing_file, help="State-dict file for a package.module:factory model.")
 @click.option(
@@ -77,7 +84,8 @@ def convert_command(
     MODEL is a .pt2 file (torch.export.save) or package.module:factory, a callable
     without arguments that makes an nn.Module; its weights come from --state.
     The data file's train part calibrates, its test part measures; a file without
-    parts is divided, so that no sample does both.
+    parts is divided, so that no sample does both. The recipe auto divides the
+    calibration samples once more: labels, where there are any, judge on held-out ones.
 
     A model file of the chip's own software (.net for Loihi) is ready: it is read,
     mapped and written as it is; data are used for measuring only.
@@ -105,7 +113,7 @@ def convert_command(
     graph = from_torch(loaded, example, name=name, max_pool=max_pool)
     source = graph.shapes[graph.sources[0].name]
     samples, test = calibration_and_test(data, source, calibration, test_count, recipe.seed)
-    stages = build(graph, samples.x, choice, recipe, progress)
+    stages = build(graph, samples.x, choice, recipe, progress, labels=samples.y)
     deployment = stages.deployment
     if test.y is not None and len(test):
         deployment = measure(stages, test, recipe, progress, data.name)

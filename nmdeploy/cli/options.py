@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import click
 
 from nmdeploy.convert.exact.recipe import BOUNDS
+from nmdeploy.convert.normalize import METHODS as NORMALIZATIONS
 from nmdeploy.convert.resets import AUTO
 from nmdeploy.pipeline import METHODS, Recipe
 
@@ -28,19 +29,22 @@ def recipe_options(command: Command) -> Command:
             "method",
             default=_DEFAULTS.method,
             show_default=True,
-            type=click.Choice(METHODS),
-            help="rate: activations become spike rates; rate-calibrated: fitted to what the chip makes of them; "
-            "exact: spike counts equal a quantized network, integer for integer.",
+            type=click.Choice(tuple(METHODS)),
+            help="; ".join(f"{name}: {method.title}" for name, method in METHODS.items()) + ".",
         ),
         click.option(
-            "--steps", default=_DEFAULTS.steps, show_default=True, type=click.IntRange(1), help="Input steps."
+            "--steps",
+            default=_DEFAULTS.steps,
+            show_default=True,
+            type=click.IntRange(1),
+            help="Input steps; for auto the budget: all steps of an inference, without the chip's latency.",
         ),
         click.option(
             "--normalization",
             default=_DEFAULTS.normalization,
             show_default=True,
-            type=click.Choice(["percentile", "max", "model", "fixed"]),
-            help="How activations become rates.",
+            type=click.Choice(NORMALIZATIONS),
+            help="How activations become rates; bounds: by their own upper ends, as fine-tuning learns them.",
         ),
         click.option("--percentile", default=_DEFAULTS.percentile, show_default=True, help="For percentile."),
         click.option("--factor", default=None, type=float, help="For fixed."),
@@ -93,7 +97,7 @@ def recipe_options(command: Command) -> Command:
             default=_DEFAULTS.levels,
             show_default=True,
             type=click.IntRange(1),
-            help="For exact: largest spike count of a hidden neuron.",
+            help="For exact: largest spike count of a hidden neuron; auto tries 4, 8, 16 and this.",
         ),
         click.option(
             "--bounds",
@@ -101,6 +105,13 @@ def recipe_options(command: Command) -> Command:
             show_default=True,
             type=click.Choice(BOUNDS),
             help="For exact: bounds of sums, proven for every input or sampled on the calibration data.",
+        ),
+        click.option(
+            "--energy-weight",
+            default=_DEFAULTS.energy_weight,
+            show_default=True,
+            type=click.FloatRange(0),
+            help="For auto: points of accuracy that halving the energy is worth.",
         ),
         click.option("--seed", default=_DEFAULTS.seed, show_default=True, help="Seed of everything random."),
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,7 +11,11 @@ from numpy.typing import NDArray
 
 from nmdeploy.ann.graph import AnnGraph, Linear, Node
 from nmdeploy.coding.ranges import check_range, check_samples
-from nmdeploy.errors import ModelError, ShapeError, UsageError
+from nmdeploy.errors import DataError, ModelError, ShapeError, UsageError
+from nmdeploy.network import Network
+
+FEW_SAMPLES = 50
+"""Below this many samples a conversion is possible, but chance shapes it."""
 
 _WHERE = "calibration data"
 
@@ -69,9 +75,53 @@ def check_calibration(samples: NDArray[Any], shape: tuple[int, ...], low: float,
             limit=f"[N, {_listed(shape)}]",
         )
     check_range(samples, low, high, _WHERE)
+    return list(remarks_on(samples))
+
+
+def remarks_on(samples: NDArray[Any]) -> Iterator[str]:
+    """Remarks on samples that are all alike, or few."""
     if samples.min() == samples.max():
-        return [f"{_WHERE}: all values are {samples.min():g}; the scales found from it mean little"]
-    return []
+        yield f"{_WHERE}: all values are {samples.min():g}; the scales found from it mean little"
+    elif _all_alike(samples):
+        yield f"{_WHERE}: all {len(samples)} samples are the same; the scales found from them mean little"
+    if len(samples) < FEW_SAMPLES:
+        yield f"{_WHERE}: {len(samples)} samples only; {FEW_SAMPLES} or more give steadier scales and gains"
+
+
+def check_variety(samples: NDArray[Any], least: int = 2, where: str = _WHERE) -> None:
+    """Raise DataError for fewer samples than `least`, or samples that are all the same."""
+    if len(samples) < least:
+        hint = "a few hundred samples are usual"
+        raise DataError("too few samples", where=where, found=len(samples), limit=least, hint=hint)
+    if _all_alike(samples):
+        hint = "give samples that look like real inputs"
+        raise DataError("all samples are the same", where=where, found=f"{len(samples)} equal samples", hint=hint)
+
+
+def _all_alike(samples: NDArray[Any]) -> bool:
+    return len(samples) > 1 and bool(np.all(samples == samples[:1]))
+
+
+def check_labels(labels: NDArray[Any], samples: int, classes: int, where: str) -> None:
+    """Raise DataError unless `labels` are one class 0..classes - 1 for each sample."""
+    if labels.shape != (samples,) or labels.dtype.kind not in "iu":
+        found = f"{labels.dtype} {labels.shape}"
+        raise DataError("labels are one integer for each sample", where=where, found=found, limit=f"({samples},)")
+    if labels.size and not (labels.min() >= 0 and labels.max() < classes):
+        found = f"{labels.min()}..{labels.max()}"
+        raise DataError("labels beyond the network's outputs", where=where, found=found, limit=f"0..{classes - 1}")
+
+
+def too_late(network: Network, lowered: Network, steps: int) -> Iterator[str]:
+    """A remark on the first layer that gets its first spike after the input has ended, on chips with latency."""
+    for population in network.order() or ():
+        late = replace(lowered, outputs=(population.name,)).latency()
+        if not population.is_input and late >= steps:
+            yield (
+                f"{population.name}: its first input arrives at step {late}, after the {steps} input steps; "
+                "the network is deeper than the run is long: use more steps"
+            )
+            return
 
 
 def _listed(shape: tuple[int, ...]) -> str:

@@ -1,4 +1,4 @@
-"""The distribution of a layer's activations, in bounded memory however many there are."""
+"""What is kept of a layer's activations, in bounded memory however many there are."""
 
 from __future__ import annotations
 
@@ -45,3 +45,26 @@ class Distribution:
             return 0.0
         upper = np.array([((index + 1) << _DROPPED_BITS) - 1], dtype=np.uint32).view(np.float32)[0]
         return min(float(upper), self.largest)
+
+
+class ActiveUnits:
+    """Which units of a layer are ever above 0: channels of a convolution, neurons of a dense layer."""
+
+    def __init__(self) -> None:
+        self._active: NDArray[np.bool_] | None = None
+
+    def add(self, values: NDArray[np.float32]) -> None:
+        """Look at activations `[N, *shape]`."""
+        active: NDArray[np.bool_] = np.logical_or.reduce(values > 0, axis=(0, *range(2, values.ndim)))
+        if self._active is not None:
+            active |= self._active
+        self._active = active
+
+    def silence(self) -> str:
+        """Half a sentence on those that never are; empty when all are, or nothing was seen."""
+        if self._active is None or self._active.all():
+            return ""
+        silent, units = int(np.count_nonzero(~self._active)), self._active.size
+        if silent == units:
+            return "never active on the calibration data"
+        return f"{silent} of {units} channels ({silent / units:.0%}) never active on the calibration data"

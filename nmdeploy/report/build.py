@@ -17,10 +17,13 @@ from nmdeploy.report.activity import FIGURE as ACTIVITY
 from nmdeploy.report.activity import Activity, activity_in
 from nmdeploy.report.figures import Accuracy, accuracies, is_accuracy
 from nmdeploy.report.memory import Occupancy
+from nmdeploy.report.recipe import Conversion, conversion_of
+from nmdeploy.report.selection import FIGURE as SELECTION
+from nmdeploy.report.selection import Selection, selection_in
 from nmdeploy.spread import exactness
 from nmdeploy.target import Exactness, Profile, Severity, Violation
 
-SECTIONS = (ACTIVITY, COST)
+SECTIONS = (ACTIVITY, COST, SELECTION)
 """Figures that have a section of their own."""
 
 
@@ -57,6 +60,8 @@ class Report:
         cost: energy and time of one inference; None when none was kept.
         bounds: proven ranges of the sums, in order of the network; none where events act one by one.
         exactness: how far its emulation holds on the chip; None where the target is not installed.
+        conversion: the recipe and its guarantee; None when nothing was converted.
+        selection: what the recipe `auto` chose from; None when a recipe was named.
         figures: further figures of the deployment by name.
         warnings: remarks of conversion, lowering and rules, then what the figures show.
         notes: what importing, converting and quantizing had to tell.
@@ -83,6 +88,8 @@ class Report:
     provenance: Mapping[str, str]
     vectors: tuple[int, int] | None
     exactness: Exactness | None = None
+    conversion: Conversion | None = None
+    selection: Selection | None = None
 
 
 def build_report(deployment: Deployment) -> Report:
@@ -113,6 +120,8 @@ def build_report(deployment: Deployment) -> Report:
         provenance={name: deployment.provenance[name] for name in sorted(deployment.provenance)},
         vectors=_vectors(deployment),
         exactness=exactness(deployment),
+        conversion=conversion_of(deployment),
+        selection=selection_in(figures),
     )
 
 

@@ -108,6 +108,18 @@ class Accuracy:
         low, high = (centre - reach) / scale, (centre + reach) / scale
         return max(0.0, min(p, low)), min(1.0, max(p, high))
 
+    @property
+    def standard_error(self) -> float:
+        """The binomial standard error of the share by Agresti and Coull (doi:10.1080/00031305.1998.10480550).
+
+        With z^2/2 successes and as many failures added, so that it is not 0 even where all are right::
+
+            sqrt(q(1-q) / (n + z^2)),  q = (np + z^2/2) / (n + z^2)
+        """
+        n = self.samples + _Z95 * _Z95
+        q = (self.correct + _Z95 * _Z95 / 2) / n
+        return math.sqrt(q * (1 - q) / n)
+
     def __str__(self) -> str:
         low, high = self.interval
         return (

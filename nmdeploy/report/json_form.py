@@ -35,6 +35,8 @@ def as_plain(report: Report) -> dict[str, Any]:
             "latency": report.latency,
         },
         "exactness": None if report.exactness is None else plain_exactness(report.exactness),
+        "conversion": None if report.conversion is None else report.conversion.plain(),
+        "selection": None if report.selection is None else report.selection.figure(),
         "accuracy": [_accuracy(stage) for stage in report.accuracies],
         "placement": _placement(report.occupancy),
         "activity": None if report.activity is None else _activity(report.activity),

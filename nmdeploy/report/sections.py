@@ -10,7 +10,9 @@ from nmdeploy.report.cost import cost_section
 from nmdeploy.report.exactness import exactness_section
 from nmdeploy.report.figures import Accuracy, Kind
 from nmdeploy.report.memory import Occupancy, share
+from nmdeploy.report.recipe import conversion_section
 from nmdeploy.report.section import Section
+from nmdeploy.report.selection import selection_section
 from nmdeploy.report.summary import Row
 
 
@@ -24,6 +26,8 @@ def sections_of(report: Report) -> tuple[Section, ...]:
     candidates = (
         _semantics(report),
         exactness_section(report.exactness),
+        conversion_section(report.conversion),
+        selection_section(report.selection),
         _accuracy(report),
         placement_section(report.occupancy),
         _activity(report),

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nmdeploy.convert.statistics import RESOLUTION, Distribution
+from nmdeploy.convert.statistics import RESOLUTION, ActiveUnits, Distribution
 
 SMALLEST_NORMAL = float(np.finfo(np.float32).tiny)
 VALUES = st.lists(st.floats(-(2.0**60), 2.0**60, width=32), min_size=1, max_size=60)
@@ -54,3 +54,28 @@ def test_a_percentile_is_the_last_float_of_its_bin():
 
 def test_zeros_of_both_signs_and_negative_values_are_zero():
     assert distribution_of([-0.0, 0.0, -3.0]).percentile(100) == 0
+
+
+@pytest.mark.parametrize("shape", [(7,), (7, 1, 1), (7, 3, 2)])
+def test_units_that_are_never_active_are_counted_over_all_batches(shape):
+    seen = ActiveUnits()
+    assert seen.silence() == ""
+    values = np.full((4, *shape), -1.0, np.float32)
+    seen.add(values)
+    assert seen.silence() == "never active on the calibration data"
+    values[2, 5] = 0.0
+    seen.add(values)
+    assert seen.silence() == "never active on the calibration data"
+    values[2, 5, ...] = np.float32(1e-30)
+    seen.add(values)
+    assert seen.silence() == "6 of 7 channels (86%) never active on the calibration data"
+    seen.add(-values)
+    assert seen.silence() == ""
+
+
+def test_a_channel_is_active_where_one_of_its_places_is():
+    seen = ActiveUnits()
+    values = np.zeros((2, 2, 3, 3), np.float32)
+    values[1, 0, 2, 1] = 1.0
+    seen.add(values)
+    assert seen.silence() == "1 of 2 channels (50%) never active on the calibration data"

@@ -102,3 +102,13 @@ def test_which_figures_are_accuracies():
     assert is_accuracy("accuracy.chip")
     assert not is_accuracy("accuracy")
     assert not is_accuracy("activity")
+
+
+@given(st.integers(1, 400), st.data())
+def test_the_standard_error_is_binomial_and_never_zero(samples, data):
+    correct = data.draw(st.integers(0, samples))
+    accuracy = Accuracy("chip", correct, samples)
+    share = accuracy.value
+    assert accuracy.standard_error > 1 / (2 * samples + 8)
+    assert accuracy.standard_error == pytest.approx(Accuracy("chip", samples - correct, samples).standard_error)
+    assert accuracy.standard_error == pytest.approx((share * (1 - share) / samples) ** 0.5, abs=1.4 / samples)
