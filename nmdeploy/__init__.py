@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from nmdeploy.ann.from_torch import from_torch
     from nmdeploy.bundle import load, save
     from nmdeploy.convert.calibrate import calibrate
+    from nmdeploy.convert.finetune import finetune
     from nmdeploy.convert.integers import to_integers
     from nmdeploy.convert.spiking import to_spiking
     from nmdeploy.deployment import deploy
@@ -31,6 +32,7 @@ _HOMES = {
     "chip": "nmdeploy.registry",
     "deploy": "nmdeploy.deployment",
     "emulate": "nmdeploy.emulator.run",
+    "finetune": "nmdeploy.convert.finetune",
     "from_torch": "nmdeploy.ann.from_torch",
     "infer": "nmdeploy.inference",
     "load": "nmdeploy.bundle",
@@ -47,6 +49,7 @@ __all__ = [
     "chip",
     "deploy",
     "emulate",
+    "finetune",
     "from_torch",
     "infer",
     "load",

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -22,12 +22,12 @@ from numpy.typing import NDArray
 from nmdeploy.ann.execute import iterate
 from nmdeploy.ann.graph import AnnGraph
 from nmdeploy.convert.checks import check_choice
-from nmdeploy.convert.statistics import Distribution
+from nmdeploy.convert.statistics import ActiveUnits, Distribution
 from nmdeploy.convert.terms import PreActivation, Term
 from nmdeploy.errors import ModelError, UsageError
 from nmdeploy.progress import Progress
 
-METHODS = ("percentile", "max", "model", "fixed")
+METHODS = ("percentile", "max", "model", "fixed", "bounds")
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,8 @@ class Normalization:
         method: `percentile`: the p-th percentile of the layer's rectified activations over
             all neurons and calibration samples, zeros included; `max`: the largest of
             them; `model`: the largest activation that the weights allow, each origin at
-            0 or its lambda; `fixed`: `factor` for every spiking layer.
+            0 or its lambda; `fixed`: `factor` for every spiking layer; `bounds`: the upper end
+            of each activation (ReLU6, Hardtanh), as fine-tuning learns it.
         percentile: for `percentile`, above 0, at most 100.
         factor: for `fixed`, above 0.
     """
@@ -66,10 +67,12 @@ class Scale:
     Attributes:
         value: the activation that one spike per step stands for, above 0.
         remark: half a sentence for the user; empty when all is well.
+        silence: likewise, on neurons that were never active on the calibration data.
     """
 
     value: float
     remark: str = ""
+    silence: str = ""
 
 
 def find_scales(
@@ -86,46 +89,74 @@ def find_scales(
         graph: the trained network.
         layers: those of its pre-activations that become spiking populations.
         normalization: the method.
-        samples: calibration data `[N, *shape]`; only `percentile` and `max` look at it.
+        samples: calibration data `[N, *shape]`; scales of `percentile` and `max` come from it, and
+            remarks on what is never active on it.
         input_width: high - low of the input range, the lambda of the source.
         progress: called after every batch of calibration data.
 
     Raises:
-        ModelError: when activations are not finite.
+        ModelError: when activations are not finite; for `bounds`, naming every activation without an upper end.
     """
     if not layers:
         return {}
+    seen = _seen(graph, layers, samples, progress)
     if normalization.method == "fixed":
         found = {layer.node: Scale(normalization.factor or 1.0) for layer in layers}
     elif normalization.method == "model":
         found = _from_weights(graph, layers, input_width)
+    elif normalization.method == "bounds":
+        found = _from_bounds(graph, layers)
     else:
-        found = _from_data(graph, layers, normalization, samples, progress)
-    return {layer.node: _bounded(found[layer.node], layer.maximum) for layer in layers}
+        percent = 100.0 if normalization.method == "max" else normalization.percentile
+        found = {layer.node: scale_of(seen[layer.node].distribution, percent) for layer in layers}
+    return {layer.node: seen[layer.node].told(_bounded(found[layer.node], layer.maximum)) for layer in layers}
+
+
+@dataclass
+class _Seen:
+    """A layer's activations on the calibration data."""
+
+    distribution: Distribution = field(default_factory=Distribution)
+    active: ActiveUnits = field(default_factory=ActiveUnits)
+
+    def add(self, values: NDArray[np.float32]) -> None:
+        self.distribution.add(values)
+        self.active.add(values)
+
+    def told(self, scale: Scale) -> Scale:
+        """The scale with a remark on units that are never active, unless it has one."""
+        return scale if scale.remark else replace(scale, silence=self.active.silence())
+
+
+def _seen(
+    graph: AnnGraph, layers: Sequence[PreActivation], samples: NDArray[Any], progress: Progress | None
+) -> dict[str, _Seen]:
+    """What every layer does on the calibration data."""
+    found = {layer.node: _Seen() for layer in layers}
+    done = 0
+    for values in iterate(graph, samples, found):
+        for node, seen in found.items():
+            seen.add(_finite(values[node], node))
+        done += len(next(iter(values.values())))
+        if progress is not None:
+            progress(done, len(samples))
+    return found
 
 
 def _bounded(scale: Scale, maximum: float | None) -> Scale:
     return scale if maximum is None or scale.value <= maximum else Scale(maximum, scale.remark)
 
 
-def _from_data(
-    graph: AnnGraph,
-    layers: Sequence[PreActivation],
-    normalization: Normalization,
-    samples: NDArray[Any],
-    progress: Progress | None,
-) -> dict[str, Scale]:
-    """Scales from the activations on calibration data."""
-    distributions = {layer.node: Distribution() for layer in layers}
-    done = 0
-    for values in iterate(graph, samples, distributions):
-        for node, distribution in distributions.items():
-            distribution.add(_finite(values[node], node))
-        done += len(next(iter(values.values())))
-        if progress is not None:
-            progress(done, len(samples))
-    percent = 100.0 if normalization.method == "max" else normalization.percentile
-    return {node: _scale(distribution, percent) for node, distribution in distributions.items()}
+def _from_bounds(graph: AnnGraph, layers: Sequence[PreActivation]) -> dict[str, Scale]:
+    """Scales that are the activations' own upper ends."""
+    missing = [graph[layer.node].origin or layer.node for layer in layers if layer.maximum is None]
+    if missing:
+        raise ModelError(
+            "normalization 'bounds' takes each activation's upper end as its scale; there is none",
+            where=", ".join(missing),
+            hint="fine-tune the model (nmdeploy.convert.finetune), use nn.Hardtanh(0, bound), or read out potentials",
+        )
+    return {layer.node: Scale(layer.maximum) for layer in layers if layer.maximum is not None}
 
 
 def _finite(activations: NDArray[Any], node: str) -> NDArray[np.float32]:
@@ -136,7 +167,8 @@ def _finite(activations: NDArray[Any], node: str) -> NDArray[np.float32]:
     return values
 
 
-def _scale(distribution: Distribution, percent: float) -> Scale:
+def scale_of(distribution: Distribution, percent: float) -> Scale:
+    """The p-th percentile, or what stands in for it where that is 0."""
     if distribution.largest == 0:
         return Scale(1.0, "never active on the calibration data; its scale is 1")
     value = distribution.percentile(percent)

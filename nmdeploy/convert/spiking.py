@@ -57,7 +57,7 @@ def to_spiking(
     Args:
         graph: the trained network, with one input.
         calibration: samples `[N, *shape]` as the network takes them, without labels.
-        normalization: `percentile`, `max`, `model` or `fixed`, see `Normalization`.
+        normalization: `percentile`, `max`, `model`, `fixed` or `bounds`, see `Normalization`.
         percentile: for `percentile`.
         factor: for `fixed`.
         input: `spikes` (binary) or `current` (whole numbers 0..255, `ConstantCurrent`).
@@ -181,6 +181,8 @@ class _Plan:
             if scale.remark:
                 advice = "; read out potentials instead (readout='potential')" if node == self.graph.output else ""
                 yield f"{self.names[node]}: {scale.remark}{advice}"
+            if scale.silence:
+                yield f"{self.names[node]}: {scale.silence}"
         for layer in self.layers:
             if np.size(compact_bias(layer.bias)) > layer.shape[0]:
                 yield f"{self.names[layer.node]}: its bias differs from place to place, because of zero padding"

@@ -70,6 +70,17 @@ def test_model_passes_the_bound_on(chain_of):
     assert scales_of(graph, np.zeros((1, 1)), width=9.0, method="model")["relu_2"].value == 6.0
 
 
+def test_bounds_are_the_upper_ends_of_the_activations(chain_of, rng):
+    graph = chain_of((3,), relu6=Rectify(6.0), fc=Linear(Dense(np.ones((2, 3)))), hardtanh=Rectify(0.25))
+    found = scales_of(graph, rng.random((5, 3)), method="bounds")
+    assert {node: scale.value for node, scale in found.items()} == {"relu6": 6.0, "hardtanh": 0.25}
+
+
+def test_every_activation_without_an_upper_end_is_named(branched, rng):
+    with pytest.raises(ModelError, match=r"^relu1, relu3: normalization 'bounds' .*nn\.Hardtanh\(0, bound\)"):
+        scales_of(branched, rng.random((2, 2, 6, 6)), method="bounds")
+
+
 def test_a_silent_layer_has_scale_one_and_is_reported(chain_of, rng):
     graph = chain_of((3,), fc=Linear(Dense(-np.ones((2, 3)))), relu=Rectify(), fc2=Linear(Dense(np.ones((1, 2)))))
     data, model = (scales_of(graph, rng.random((5, 3)), method=method) for method in ("max", "model"))
@@ -104,7 +115,7 @@ def test_progress_is_told_and_the_batches_add_up(digits_like, rng):
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"method": "best"}, "unknown normalization .found 'best', limit percentile, max, model, fixed"),
+        ({"method": "best"}, "unknown normalization .found 'best', limit percentile, max, model, fixed, bounds"),
         ({"percentile": 0.0}, "above 0 and at most 100"),
         ({"percentile": 100.1}, "above 0 and at most 100"),
         ({"method": "fixed"}, "needs factor="),

@@ -112,7 +112,7 @@ def test_biases_are_kept_per_channel_where_all_places_agree(digits_like, chain_o
     plain, shifted = (to_spiking(digits_like, samples, input_range=(low, 1)) for low in (0, -1))
     assert plain["conv"].neuron.bias.shape == (4, 1, 1)
     assert shifted["conv"].neuron.bias.shape == (4, 8, 8)
-    assert not plain.notes
+    assert not any("its bias differs" in note for note in plain.notes)
     assert any("conv: its bias differs from place to place" in note for note in shifted.notes)
     graph = chain_of((1, 8, 8), conv=Linear(Conv2d(rng.normal(size=(2, 1, 3, 3)))), relu=Rectify())
     assert to_spiking(graph, samples)["conv"].neuron.bias == 0.0
@@ -175,15 +175,15 @@ def test_layers_without_a_relu_between_them_are_told(chain_of, rng):
 
 def test_silent_layers_and_logits_are_told(chain_of, rng):
     graph = chain_of((3,), fc=Linear(Dense(-np.ones((2, 3)))), relu=Rectify(), last=Linear(Dense(-np.ones((2, 2)))))
-    notes = to_spiking(graph, rng.random((4, 3))).notes
+    notes = to_spiking(graph, rng.random((60, 3))).notes
     assert notes[0] == "fc: never active on the calibration data; its scale is 1"
     assert notes[1].startswith("last: never active on the calibration data")
     assert "readout='potential'" in notes[1]
 
 
 def test_constant_calibration_data_is_told(digits_like):
-    (note,) = to_spiking(digits_like, np.full((4, 1, 8, 8), 0.5)).notes
-    assert "all values are 0.5" in note
+    notes = to_spiking(digits_like, np.full((60, 1, 8, 8), 0.5)).notes
+    assert "all values are 0.5" in notes[0]
 
 
 @pytest.mark.parametrize(
