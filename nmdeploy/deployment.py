@@ -164,9 +164,7 @@ def deploy(
     choice = find_chip(chip) if isinstance(chip, str) else chip
     target, model = choice.target, choice.chip
     lowered = target.lower(network, model, choice.profile)
-    found = [violation for rule in target.rules(model) for violation in rule(lowered.network, model)]
-    if any(violation.severity is Severity.ERROR for violation in found):
-        raise FitError(model.title, found)
+    found = rule_remarks(choice, lowered.network)
     placement = _mapped(choice, lowered.network, chips, mapper)
     told = _checked(choice, lowered.network, placement)
     remarks = (*extra.pop("remarks", ()), *lowered.remarks, *found, *told)
@@ -194,6 +192,18 @@ def remap(deployment: Deployment, chips: int | None, mapper: str | None = None) 
     kept = [remark for remark in deployment.remarks if remark not in before]
     told = _checked(choice, deployment.network, placement)
     return _named_mapper(deployment.with_(placement=placement, remarks=(*kept, *told)), mapper)
+
+
+def rule_remarks(choice: Choice, network: Network) -> Sequence[Violation]:
+    """Warnings of the chip's design rules on a lowered network.
+
+    Raises:
+        FitError: with warnings and errors, where there is an error.
+    """
+    found = [violation for rule in choice.target.rules(choice.chip) for violation in rule(network, choice.chip)]
+    if any(violation.severity is Severity.ERROR for violation in found):
+        raise FitError(choice.chip.title, found)
+    return found
 
 
 def _mapped(choice: Choice, network: Network, chips: int | None, mapper: str | None) -> Placement:

@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from numpy.typing import NDArray
+
+from nmdeploy.coding import Encoder
+from nmdeploy.convert.calibrate import Corrections, calibrate
 from nmdeploy.convert.integers import to_integers
 from nmdeploy.convert.resets import with_reset
 from nmdeploy.network import Network
@@ -12,6 +18,18 @@ RESET = "spikes, chip's reset"
 WEIGHTS = "spikes, quantized weights"
 BOTH = "spikes, chip's reset, quantized weights"
 CHIP = "chip"
+
+NOT_CALIBRATED = "not calibrated"
+ALONE = {
+    "timing": "biases in time alone",
+    "thresholds": "thresholds alone",
+    "starts": "initial potentials alone",
+    "gains": "gains alone",
+    "offsets": "offsets alone",
+    "refit": "output refitted alone",
+}
+"""What a calibration with one of its `Corrections` is called."""
+CALIBRATED = "calibrated"
 
 
 def variants(network: Network, chip: Choice) -> dict[str, Network]:
@@ -41,3 +59,39 @@ def variants(network: Network, chip: Choice) -> dict[str, Network]:
         BOTH: quantized,
         CHIP: chip.target.lower(quantized, chip.chip, chip.profile).network,
     }
+
+
+def calibrated_variants(
+    network: Network,
+    samples: NDArray[Any],
+    chip: Choice,
+    *,
+    steps: int,
+    encoder: Encoder | None = None,
+    seed: int = 0,
+) -> dict[str, Network]:
+    """A network on the chip without calibration, with each correction of a calibration alone, and with all of them.
+
+    Compare each with `NOT_CALIBRATED`. Corrections help each other: what all gain together is
+    more than the sum of what each gains alone.
+
+    Args:
+        network, samples, chip, steps, encoder, seed: as in `calibrate`.
+
+    Returns:
+        Lowered networks: `NOT_CALIBRATED`, the names in `ALONE`, `CALIBRATED`.
+
+    Raises:
+        NmdeployError: as `calibrate` does.
+    """
+    chosen = {NOT_CALIBRATED: Corrections.only()}
+    chosen |= {title: Corrections.only(name) for name, title in ALONE.items()}
+    chosen[CALIBRATED] = Corrections()
+    found = {}
+    for title, corrections in chosen.items():
+        calibration = calibrate(
+            network, samples, chip, steps=steps, encoder=encoder, corrections=corrections, seed=seed
+        )
+        integers = to_integers(calibration.network, chip.precision)
+        found[title] = chip.target.lower(integers, chip.chip, chip.profile).network
+    return found

@@ -6,7 +6,8 @@ channel map its spike rates to the activations of the trained network, and both 
 folded into the next layer before that is quantized.
 """
 
+from nmdeploy.convert.calibrate.corrections import Corrections
 from nmdeploy.convert.calibrate.layers import CalibratedLayer
 from nmdeploy.convert.calibrate.loop import Calibration, calibrate
 
-__all__ = ["CalibratedLayer", "Calibration", "calibrate"]
+__all__ = ["CalibratedLayer", "Calibration", "Corrections", "calibrate"]

@@ -33,7 +33,14 @@ class Fit:
     relative_error: float
 
 
-def fit_rates(rates: NDArray[Any], activations: NDArray[Any], *, per_channel: bool = True, offsets: bool = True) -> Fit:
+def fit_rates(
+    rates: NDArray[Any],
+    activations: NDArray[Any],
+    *,
+    per_channel: bool = True,
+    offsets: bool = True,
+    gains: bool = True,
+) -> Fit:
     """Fit rates to activations.
 
     Args:
@@ -41,12 +48,15 @@ def fit_rates(rates: NDArray[Any], activations: NDArray[Any], *, per_channel: bo
         activations: what they stand for, of the same shape.
         per_channel: whether each channel has its own gain and offset.
         offsets: whether channels may have offsets (a chip without biases cannot add them).
+        gains: whether there may be gains; else all are 1.
     """
     x, y = rates.astype(np.float64), activations.astype(np.float64)
     squares = float(np.sum(x * x))
-    layer_gain = float(np.sum(x * y)) / squares if squares else 1.0
+    layer_gain = float(np.sum(x * y)) / squares if squares and gains else 1.0
     gain, offset = np.full(x.shape[1], layer_gain), np.zeros(x.shape[1])
-    if per_channel:
+    if per_channel and not gains:
+        offset = np.mean(y - x, axis=(0, 2)) if offsets else offset
+    elif per_channel:
         gain, offset = _by_channel(x, y, layer_gain, offsets)
     error = float(np.mean(np.square(gain[:, None] * x + offset[:, None] - y)))
     scale = float(np.mean(y * y))

@@ -10,10 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nmdeploy.convert.calibrate.chip_loop import ChipLoop, arranged
+from nmdeploy.convert.calibrate.corrections import ALL_CORRECTIONS, Corrections
 from nmdeploy.convert.calibrate.fit import LEAST_OBSERVATIONS, Fit, fit_rates
 from nmdeploy.convert.calibrate.forward import passed_on, scaled_biases, with_neuron
 from nmdeploy.convert.calibrate.refit import refitted
-from nmdeploy.convert.calibrate.search import Candidate, search
+from nmdeploy.convert.calibrate.search import Candidate, candidates, search
 from nmdeploy.convert.calibrate.views import as_seen
 from nmdeploy.network import Network
 
@@ -47,6 +48,7 @@ class LayerByLayer:
         network: the network; biases count for each of the input steps.
         steps: input steps.
         tell: called after every trial.
+        corrections: what may be changed.
 
     Attributes:
         network: with what is done so far.
@@ -54,8 +56,16 @@ class LayerByLayer:
         remarks: what there is to tell.
     """
 
-    def __init__(self, loop: ChipLoop, network: Network, steps: int, tell: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        loop: ChipLoop,
+        network: Network,
+        steps: int,
+        tell: Callable[[], None],
+        corrections: Corrections = ALL_CORRECTIONS,
+    ) -> None:
         self.loop, self.network, self.steps, self._tell = loop, network, steps, tell
+        self._corrections = corrections
         self.spikes: dict[str, Array] = {}
         self.remarks: list[str] = []
 
@@ -66,7 +76,7 @@ class LayerByLayer:
 
     def in_time(self) -> Network:
         """The network with biases that add up to `steps` times their value in a run that lasts longer."""
-        return scaled_biases(self.network, self.steps / self.loop.steps)
+        return scaled_biases(self.network, self.steps / self.loop.steps if self._corrections.timing else 1.0)
 
     def calibrate(self, name: str, goal: Array) -> CalibratedLayer:
         """Find the best setting of a layer, keep its spikes, and pass on what they stand for.
@@ -84,9 +94,11 @@ class LayerByLayer:
             self._set(name, uncalibrated, candidate)
             rates = as_seen(self.network, name, self._rates(name, samples))
             self._tell()
-            return fit_rates(rates, seen[:samples], per_channel=per_channel, offsets=self._has_bias)
+            offsets, gains = self._has_bias and self._corrections.offsets, self._corrections.gains
+            return fit_rates(rates, seen[:samples], per_channel=per_channel, offsets=offsets, gains=gains)
 
-        candidate, fit = search(trial, len(goal))
+        among = candidates(self._corrections.thresholds, self._corrections.starts)
+        candidate, fit = search(trial, len(goal), among)
         self._set(name, uncalibrated, candidate)
         self._keep_spikes(name, goal)
         if not last:
@@ -97,7 +109,8 @@ class LayerByLayer:
 
     def refit(self, name: str, goal: Array) -> None:
         """Refit the weights of an output that only integrates to what arrives there (see `refit`)."""
-        self.network = refitted(self.network, name, goal, self.spikes, self.steps, self._has_bias)
+        if self._corrections.refit:
+            self.network = refitted(self.network, name, goal, self.spikes, self.steps, self._has_bias)
 
     @property
     def _has_bias(self) -> bool:

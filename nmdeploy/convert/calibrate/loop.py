@@ -10,12 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nmdeploy.coding import Encoder
-from nmdeploy.convert.calibrate.checks import check_network, check_samples, too_late
+from nmdeploy.convert.calibrate.checks import check_network
 from nmdeploy.convert.calibrate.chip_loop import ChipLoop, Engine
+from nmdeploy.convert.calibrate.corrections import ALL_CORRECTIONS, Corrections
 from nmdeploy.convert.calibrate.layers import CalibratedLayer, LayerByLayer
 from nmdeploy.convert.calibrate.rates import activations, mean_input
 from nmdeploy.convert.calibrate.readout import with_best_readout
-from nmdeploy.convert.calibrate.search import trials
+from nmdeploy.convert.calibrate.search import candidates, trials
+from nmdeploy.convert.checks import check_variety, remarks_on, too_late
 from nmdeploy.convert.integers import to_integers
 from nmdeploy.emulator.run import emulate
 from nmdeploy.errors import ShapeError, UsageError
@@ -56,6 +58,7 @@ def calibrate(
     encoder: Encoder | None = None,
     ceilings: Mapping[str, float] | None = None,
     choose_readout: bool = False,
+    corrections: Corrections = ALL_CORRECTIONS,
     quantize: Callable[[Network], Network] | None = None,
     engine: Engine = emulate,
     seed: int = 0,
@@ -86,6 +89,7 @@ def calibrate(
             rectifier is bounded (ReLU6).
         choose_readout: whether an output that only integrates is made to fire where that
             decides more often like the trained network on the samples (see `with_best_readout`).
+        corrections: what may be changed; to see what each correction is worth.
         quantize: brings a float network to the chip's integers; default: `to_integers`.
         engine: runs lowered networks.
         seed: of the order in which samples are used.
@@ -105,7 +109,8 @@ def calibrate(
     if steps < 1:
         raise UsageError("an inference has at least one step", where="steps", found=steps)
     samples = np.asarray(samples)
-    remarks = list(check_samples(samples))
+    check_variety(samples)
+    remarks = list(remarks_on(samples))
     loop, delayed = _on_chip(ChipLoop(chip, quantize or _quantizer(chip), engine, steps), network)
     remarks += too_late(network, loop.lowered(network), steps)
     used = _drawn(
@@ -114,8 +119,9 @@ def calibrate(
     if len(used) < len(samples):
         remarks.append(f"calibrated on {len(used)} of {len(samples)} samples, to bound the memory for spikes")
     layers = [each for each in network.order() or () if isinstance(each.neuron, IF)]
-    ticks = _Ticks(progress, (len(layers) + choose_readout) * trials(len(used)))
-    run = LayerByLayer(loop, delayed, steps, ticks.tick)
+    among = candidates(corrections.thresholds, corrections.starts)
+    ticks = _Ticks(progress, (len(layers) + choose_readout) * trials(len(used), among))
+    run = LayerByLayer(loop, delayed, steps, ticks.tick, corrections)
     found = _through(run, network, used, encoder or default_encoder(network), ceilings or {}, choose_readout)
     ticks.finish()
     words = f"calibrated for {chip.name} and {steps} steps on {len(used)} samples"

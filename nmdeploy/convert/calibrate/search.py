@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from nmdeploy.convert.calibrate.fit import Fit
@@ -40,19 +40,29 @@ Trial = Callable[[Candidate, int], Fit]
 """Runs a candidate on that many of the samples, the first ones."""
 
 
-def trials(samples: int) -> int:
-    """How many trials a search over so many samples takes."""
-    return len(CANDIDATES) + (FINALISTS if _first_round(samples) < samples else 0)
+def candidates(thresholds: bool = True, starts: bool = True) -> tuple[Candidate, ...]:
+    """Those of `CANDIDATES` that change only what may be changed; a threshold that may not stays as it is."""
+    found = CANDIDATES
+    if not thresholds:
+        found = tuple(Candidate(1.0, v_init) for v_init in dict.fromkeys(each.v_init for each in found))
+    return found if starts else tuple(each for each in found if each.v_init == 0)
 
 
-def search(trial: Trial, samples: int) -> tuple[Candidate, Fit]:
-    """The candidate with the smallest error; of equals the first of `CANDIDATES`."""
+def trials(samples: int, among: Sequence[Candidate] | None = None) -> int:
+    """How many trials a search over so many samples takes; default: among all `CANDIDATES`."""
+    count = len(CANDIDATES if among is None else among)
+    return count + (min(count, FINALISTS) if _first_round(samples) < samples else 0)
+
+
+def search(trial: Trial, samples: int, among: Sequence[Candidate] | None = None) -> tuple[Candidate, Fit]:
+    """The candidate with the smallest error; of equals the first; default: among all `CANDIDATES`."""
+    among = CANDIDATES if among is None else among
     few = _first_round(samples)
-    fits = [trial(candidate, few) for candidate in CANDIDATES]
-    order = sorted(range(len(CANDIDATES)), key=lambda index: fits[index].error)
+    fits = [trial(candidate, few) for candidate in among]
+    order = sorted(range(len(among)), key=lambda index: fits[index].error)
     if few == samples:
-        return CANDIDATES[order[0]], fits[order[0]]
-    finalists = [CANDIDATES[index] for index in sorted(order[:FINALISTS])]
+        return among[order[0]], fits[order[0]]
+    finalists = [among[index] for index in sorted(order[:FINALISTS])]
     final = [trial(candidate, samples) for candidate in finalists]
     best = min(range(len(final)), key=lambda index: final[index].error)
     return finalists[best], final[best]

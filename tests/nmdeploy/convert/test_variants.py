@@ -1,13 +1,27 @@
 """Each stage of a conversion by itself."""
 
+from dataclasses import fields
+
 import numpy as np
 import pytest
 
 import nmdeploy
 from nmdeploy.coding import DeterministicRate
+from nmdeploy.convert.calibrate import Corrections, calibrate
 from nmdeploy.convert.integers import to_integers
 from nmdeploy.convert.spiking import to_spiking
-from nmdeploy.convert.variants import BOTH, CHIP, RESET, SPIKES, WEIGHTS, variants
+from nmdeploy.convert.variants import (
+    ALONE,
+    BOTH,
+    CALIBRATED,
+    CHIP,
+    NOT_CALIBRATED,
+    RESET,
+    SPIKES,
+    WEIGHTS,
+    calibrated_variants,
+    variants,
+)
 from nmdeploy.emulator.result import Recording
 from nmdeploy.emulator.run import emulate
 
@@ -39,3 +53,23 @@ def test_the_last_is_what_would_be_deployed(spiking, rng):
     found = emulate(variants(spiking, choice)[CHIP], spikes, record=everything)
     for name, expected in wanted.spikes.items():
         np.testing.assert_array_equal(found.spikes[name], expected)
+
+
+def test_each_correction_of_a_calibration_alone(digits_like, rng):
+    choice = nmdeploy.chip("loihi1")
+    images = rng.random((40, 1, 8, 8))
+    network = to_spiking(digits_like, images, readout="potential", reset="zero")
+    found = calibrated_variants(network, images, choice, steps=6)
+    assert list(found) == [NOT_CALIBRATED, *ALONE.values(), CALIBRATED]
+    assert set(ALONE) == {each.name for each in fields(Corrections)}
+    assert all(form.is_integer for form in found.values())
+    spikes = DeterministicRate().encode(images[:4], 6)
+    for title, options in ((NOT_CALIBRATED, {"corrections": Corrections.only()}), (CALIBRATED, {})):
+        calibrated = calibrate(network, images, choice, steps=6, **options).network
+        deployed = nmdeploy.deploy(to_integers(calibrated, choice.precision), choice).network
+        wanted, got = (emulate(each, spikes, record=Recording(spikes=("*",))) for each in (deployed, found[title]))
+        for name, expected in wanted.spikes.items():
+            np.testing.assert_array_equal(got.spikes[name], expected)
+        np.testing.assert_array_equal(got.final_potentials["fc"], wanted.final_potentials["fc"])
+    plain = found[NOT_CALIBRATED]["conv"].neuron
+    assert found[ALONE["starts"]]["conv"].neuron.v_init > plain.v_init == 0

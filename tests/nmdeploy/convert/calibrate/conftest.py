@@ -4,40 +4,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from plain_chip import plain_chip
 
 import nmdeploy
 from nmdeploy.convert.integers import to_integers
 from nmdeploy.convert.spiking import to_spiking
-from nmdeploy.target import Chip, Choice, Lowered, Precision, Profile, Target
-from quantize import IntegerFormat
-
-
-class PlainTarget(Target):
-    """Integers as they are: no latency, reset to zero, with or without biases (by the profile)."""
-
-    name = "plain"
-
-    def chips(self):
-        return {"plain1": Chip("plain1", "Plain", {})}
-
-    def neuron_models(self):
-        return ()
-
-    def precision(self, chip, profile):
-        bias = IntegerFormat(16) if profile == "bias" else None
-        return Precision(IntegerFormat(8), IntegerFormat(16, signed=False), bias, resets=("zero",))
-
-    def lower(self, network, chip, profile):
-        return Lowered(network, Profile(f"plain/{profile}", ()))
-
-    def rules(self, chip):
-        return ()
-
-    def map(self, network, chip, chips=1):
-        raise NotImplementedError
-
-    def check(self, network, placement, chip):
-        return ()
 
 
 @pytest.fixture
@@ -47,8 +18,7 @@ def loihi():
 
 @pytest.fixture(params=["bias", "no bias"])
 def plain(request):
-    target = PlainTarget()
-    return Choice(target, target.chips()["plain1"], request.param)
+    return plain_chip(request.param)
 
 
 @pytest.fixture

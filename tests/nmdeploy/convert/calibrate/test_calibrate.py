@@ -11,7 +11,7 @@ from nmdeploy.ann.graph import Linear, Rectify
 from nmdeploy.coding import ConstantCurrent, DeterministicRate, MembranePotential, Passthrough, SpikeCount
 from nmdeploy.convert.calibrate import calibrate, loop, readout, search
 from nmdeploy.convert.calibrate.ceilings import bounded_rates
-from nmdeploy.convert.calibrate.checks import FEW_SAMPLES
+from nmdeploy.convert.checks import FEW_SAMPLES
 from nmdeploy.convert.integers import to_integers
 from nmdeploy.convert.spiking import to_spiking
 from nmdeploy.emulator.result import Recording
