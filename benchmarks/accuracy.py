@@ -1,157 +1,219 @@
-"""What a chip makes of trained networks: accuracy by recipe and steps, on real MNIST.
+"""What chips make of trained networks: accuracy by chip, network, recipe and steps, on real MNIST.
 
-    python -m benchmarks.accuracy --networks A B C --steps 8 16 --images 10000
+    python -m benchmarks.accuracy --targets loihi1 spinnaker --networks A B C --images 10000
+    python -m benchmarks.accuracy --targets speck2f --networks B --levels --images 10000
+    python -m benchmarks.accuracy --train trained --epochs 6
     python -m benchmarks.accuracy --networks C --steps 16 --stages
 
-Networks: `A` is an MLP 784-256-10, `B` a CNN without biases, `C` three blocks of
-convolution, batch norm, ReLU and average pool (weights: `models/mnist_*.pt`, data:
-`data/mnist.npz`). Calibration images come from the training set, and nothing is chosen
-by test images. With fewer than all 10,000 test images, each class has its share.
+The networks A, B and C are those of `benchmarks.mnist`; `--train FOLDER` trains them first, with a
+fixed seed, and keeps them there. Calibration images come from the training set, and nothing is
+chosen by test images. With fewer than all 10,000 test images, each class has its share.
+
+Recipes: `rate` is the classic conversion (99.9 percentile), read out by counts of spikes or by
+potentials; `rate-calibrated` is fitted to the chip; `exact` equals a quantized network with L
+levels (`--levels`), fine-tuned where the folder has such weights, and every count and logit on the chip is
+compared with it. What a chip refuses is told below the table.
 
 The trained network's accuracy is measured, all others are emulated, bit by bit, for the
 chip. The error is the binomial standard error of a share of that many images; all rows
 of a network share their images, so differences between them are surer than that.
+Seconds are those of the conversion, by the clock.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
-from typing import Any
-
-import numpy as np
 
 import nmdeploy
+from benchmarks.exact import compared
+from benchmarks.mnist import (
+    SHARED,
+    Images,
+    fine_tuned,
+    graph_of,
+    images,
+    labels,
+    model,
+    options,
+    train_networks,
+    write_json,
+)
 from nmdeploy.ann.execute import run as run_graph
-from nmdeploy.ann.from_torch import from_torch
 from nmdeploy.ann.graph import AnnGraph
 from nmdeploy.coding import Decision, MembranePotential
+from nmdeploy.convert.exact.recipe import exact_network
 from nmdeploy.convert.spiking import to_spiking
 from nmdeploy.convert.variants import variants
-from nmdeploy.data import Samples, load_parts
-from nmdeploy.inference import infer
+from nmdeploy.data import Samples
+from nmdeploy.deployment import deploy
+from nmdeploy.errors import NmdeployError
+from nmdeploy.inference import default_readout, infer
 from nmdeploy.machine import this_machine
-from nmdeploy.pipeline import RATE, RATE_CALIBRATED, Recipe, build
+from nmdeploy.pipeline import EXACT, RATE, RATE_CALIBRATED, Recipe, build
 from nmdeploy.report.figures import Accuracy, Kind
 from nmdeploy.report.summary import Row, table
 from nmdeploy.target import Choice
 
-SHARED = Path(os.environ.get("NMDEPLOY_SHARED", Path(__file__).resolve().parents[2] / "shared"))
+__all__ = ["SHARED", "Measured", "by_recipe", "main", "model", "trained"]
 RECIPES = {
     "rate, counts": (RATE, "count"),
     "rate, potentials": (RATE, "potential"),
     "rate-calibrated": (RATE_CALIBRATED, "auto"),
 }
+HEADER: Row = (
+    "chip",
+    "network",
+    "recipe",
+    "kind",
+    "T",
+    "L",
+    "images",
+    "accuracy %",
+    "error",
+    "to ANN",
+    "mismatches",
+    "ties",
+    "seconds",
+)
 
 
 @dataclass(frozen=True)
 class Measured:
-    """An accuracy, and the seconds it took to build what has it."""
+    """An accuracy, and what is known of it.
+
+    Attributes:
+        accuracy: on the test images.
+        seconds: that the conversion took, by the clock.
+        levels: of exact mode; 0 for other recipes.
+        mismatches: counts and logits that differ from the quantized network's; None where none is claimed.
+    """
 
     accuracy: Accuracy
     seconds: float = 0.0
+    levels: int = 0
+    mismatches: int | None = None
 
-    def row(self, network: str, reference: Accuracy) -> Row:
+    def row(self, chip: str, network: str, reference: Accuracy) -> Row:
         """A line of the table."""
         found, share = self.accuracy, self.accuracy.value
         error = (share * (1 - share) / found.samples) ** 0.5
-        steps = str(found.steps) if found.steps else "-"
         lost = f"{100 * (share - reference.value):+.2f}" if found is not reference else "-"
-        cells = (f"{100 * share:.2f}", f"{100 * error:.2f}", lost, str(found.ties), f"{self.seconds:.0f}")
-        return (network, found.stage, found.kind.value, steps, *cells)
-
-
-HEADER: Row = ("network", "recipe", "kind", "steps", "accuracy %", "error", "to ANN", "ties", "seconds")
-
-
-def model(name: str, state: Path) -> Any:
-    """The trained torch module of a network."""
-    import torch
-    from torch import nn
-
-    def block(before: int) -> list[nn.Module]:
-        return [nn.Conv2d(before, 32, 3), nn.BatchNorm2d(32), nn.ReLU(), nn.AvgPool2d(2)]
-
-    def stage(before: int, after: int, side: int) -> list[nn.Module]:
-        return [nn.Conv2d(before, after, side, bias=False), nn.ReLU(), nn.AvgPool2d(2)]
-
-    head = [nn.Flatten(), nn.Linear(128, 500, bias=False), nn.ReLU(), nn.Linear(500, 10, bias=False)]
-    layers: dict[str, list[nn.Module]] = {
-        "A": [nn.Flatten(), nn.Linear(784, 256), nn.ReLU(), nn.Linear(256, 10)],
-        "B": [*stage(1, 20, 5), *stage(20, 32, 5), *stage(32, 128, 3), *head],
-        "C": [*block(1), *block(32), *block(32), nn.Flatten(), nn.Linear(32, 10)],
-    }
-    made = nn.Sequential(*layers[name])
-    made.load_state_dict(torch.load(state, weights_only=True, map_location="cpu"))
-    return made.eval()
+        wrong = "-" if self.mismatches is None else str(self.mismatches)
+        settings = (str(found.steps or "-"), str(self.levels or "-"), str(found.samples))
+        figures = (f"{100 * share:.2f}", f"{100 * error:.2f}", lost, wrong, str(found.ties), f"{self.seconds:.0f}")
+        return (chip, network, found.stage, found.kind.value, *settings, *figures)
 
 
 def trained(graph: AnnGraph, test: Samples) -> Measured:
     """The accuracy of the trained network itself."""
     scores = run_graph(graph, test.x)[graph.output].reshape(len(test), -1)
-    return Measured(Accuracy.of("ANN", Decision.of_scores(scores), _labels(test), Kind.MEASURED))
+    return Measured(Accuracy.of("ANN", Decision.of_scores(scores), labels(test), Kind.MEASURED))
 
 
-def by_recipe(graph: AnnGraph, calibration: Samples, test: Samples, chip: Choice, steps: int) -> Iterator[Measured]:
-    """The accuracy on the chip with each recipe."""
-    for title, (method, readout) in RECIPES.items():
-        began = perf_counter()
-        recipe = Recipe(method=method, readout=readout, steps=steps)
-        deployment = build(graph, calibration.x, chip, recipe).deployment
-        seconds = perf_counter() - began
-        decision = infer(deployment, test.x).decision
-        yield Measured(Accuracy.of(title, decision, _labels(test), Kind.EMULATED, steps), seconds)
+def by_recipe(graph: AnnGraph, parts: Images, chip: Choice, steps: int, title: str) -> Measured:
+    """The accuracy on the chip with one of `RECIPES`.
+
+    Raises:
+        NmdeployError: for what the chip refuses.
+    """
+    method, readout = RECIPES[title]
+    began = perf_counter()
+    deployment = build(graph, parts.calibration.x, chip, Recipe(method=method, readout=readout, steps=steps)).deployment
+    seconds = perf_counter() - began
+    decision = infer(deployment, parts.test.x).decision
+    return Measured(Accuracy.of(title, decision, labels(parts.test), Kind.EMULATED, steps), seconds)
 
 
-def by_stage(graph: AnnGraph, calibration: Samples, test: Samples, chip: Choice, steps: int) -> Iterator[Measured]:
+def by_exact(graph: AnnGraph, parts: Images, chip: Choice, steps: int, levels: int, folder: Path) -> Measured:
+    """The accuracy on the chip in exact mode, every count of every neuron and every logit compared.
+
+    Raises:
+        NmdeployError: for what the chip refuses.
+    """
+    recipe, began = Recipe(method=EXACT, steps=steps, levels=levels), perf_counter()
+    tuned = fine_tuned(graph.name, folder, parts.calibration.x[:1], levels)
+    normalization = "percentile" if tuned is None else "bounds"
+    spiking = to_spiking(tuned or graph, parts.calibration.x, normalization=normalization, readout="potential")
+    exact = exact_network(spiking, chip, recipe, parts.calibration.x)
+    readout = default_readout(spiking)
+    deployment = deploy(exact.network, chip, chips=None, encoder=exact.encoder, readout=readout, steps=exact.steps)
+    seconds = perf_counter() - began
+    wrong, right, _ = compared(exact, deployment, parts.test)
+    title = "exact, not fine-tuned" if tuned is None else "exact"
+    correct = round(right * len(parts.test))
+    return Measured(Accuracy(title, correct, len(parts.test), steps=steps), seconds, levels, wrong)
+
+
+def by_stage(graph: AnnGraph, parts: Images, chip: Choice, steps: int) -> Iterator[Measured]:
     """The accuracy with each stage of the conversion switched on alone (recipe `rate`, potentials)."""
-    spiking = to_spiking(graph, calibration.x, readout="potential")
+    spiking = to_spiking(graph, parts.calibration.x, readout="potential")
     for title, network in variants(spiking, chip).items():
-        recipe = Recipe(steps=steps, readout="potential")
-        decision = infer(network, test.x, encoder=recipe.encoder, readout=MembranePotential(), steps=steps).decision
+        encoder = Recipe(steps=steps).encoder
+        decision = infer(network, parts.test.x, encoder=encoder, readout=MembranePotential(), steps=steps).decision
         kind = Kind.EMULATED if network.is_integer else Kind.SIMULATED
-        yield Measured(Accuracy.of(title, decision, _labels(test), kind, steps))
+        yield Measured(Accuracy.of(title, decision, labels(parts.test), kind, steps))
 
 
-def _labels(test: Samples) -> Any:
-    return np.zeros(0, np.int64) if test.y is None else test.y
+def measured(
+    graph: AnnGraph, parts: Images, chip: Choice, given: argparse.Namespace, refused: list[str]
+) -> Iterator[Measured]:
+    """All that is asked for of a network on a chip; refusals are added to the list."""
+    for steps in given.steps:
+        if given.stages:
+            yield from by_stage(graph, parts, chip, steps)
+            continue
+        for title in given.recipes:
+            try:
+                yield by_recipe(graph, parts, chip, steps, title)
+            except NmdeployError as error:
+                refused.append(f"{chip.name}, {graph.name}, {title}, T = {steps}: {error}")
+    for levels in [] if given.stages else given.levels:
+        try:
+            yield by_exact(graph, parts, chip, given.exact_steps, levels, given.models)
+        except NmdeployError as error:
+            refused.append(f"{chip.name}, {graph.name}, exact, L = {levels}: {error}")
+
+
+def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    """The options."""
+    parser = options(__doc__)
+    parser.add_argument("--targets", nargs="+", default=["loihi1"], help="chips")
+    parser.add_argument("--recipes", nargs="*", default=list(RECIPES), choices=list(RECIPES))
+    parser.add_argument("--steps", nargs="+", type=int, default=[8, 16], help="T, of the rate recipes")
+    parser.add_argument("--levels", nargs="*", type=int, default=[4, 8], help="L, of exact mode; none leaves it out")
+    parser.add_argument("--exact-steps", type=int, default=16, help="T, of exact mode")
+    parser.add_argument("--stages", action="store_true", help="each stage of the conversion alone, instead of recipes")
+    parser.add_argument("--train", type=Path, help="train the networks first, and keep them in this folder")
+    parser.add_argument("--epochs", type=int, default=6, help="of --train")
+    parser.add_argument("--training", type=int, default=60000, help="images to train on")
+    given = parser.parse_args(arguments)
+    given.models = given.train or given.data / "models"
+    return given
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--networks", nargs="+", default=["A", "B", "C"], choices=["A", "B", "C"])
-    parser.add_argument("--steps", nargs="+", type=int, default=[8, 16])
-    parser.add_argument("--images", type=int, default=2000, help="test images (10,000 are all)")
-    parser.add_argument("--calibration", type=int, default=500, help="images from the training set")
-    parser.add_argument("--target", default="loihi1")
-    parser.add_argument("--stages", action="store_true", help="each stage of the conversion alone, instead of recipes")
-    parser.add_argument("--seed", type=int, default=0, help="of the draws of images")
-    parser.add_argument("--data", type=Path, default=SHARED, help="folder with data/mnist.npz and models/")
-    parser.add_argument("--json", type=Path, help="also write the figures here")
-    given = parser.parse_args(arguments)
-    chip = nmdeploy.chip(given.target)
-    training, testing = load_parts(given.data / "data" / "mnist.npz", (1, 28, 28))
-    calibration, test = training.drawn(given.calibration, given.seed), testing.drawn(given.images, given.seed)
-    counts = np.bincount(_labels(test))
-    print(f"{chip.name}, {len(test)} test images ({counts.min()} to {counts.max()} of each class)")
-    print(f"{len(calibration)} calibration images; {this_machine()}\n")
-    rows: list[Row] = []
+    given = parse(arguments)
+    parts, rows, refused = images(given), list[Row](), list[str]()
+    if given.train is not None:
+        samples = parts.training.drawn(given.training, given.seed)
+        train_networks(given.networks, samples, given.epochs, given.seed, given.train)
+    print(f"{parts.balance()}, {len(parts.calibration)} calibration images; {this_machine()}\n")
     for name in given.networks:
-        graph = from_torch(model(name, given.data / "models" / f"mnist_{name}.pt"), test.x[:1], name=name)
-        reference = trained(graph, test)
-        rows.append(reference.row(name, reference.accuracy))
-        for steps in given.steps:
-            found = (by_stage if given.stages else by_recipe)(graph, calibration, test, chip, steps)
-            rows += [each.row(name, reference.accuracy) for each in found]
+        graph = graph_of(name, given.models, parts.test.x[:1])
+        reference = trained(graph, parts.test)
+        rows.append(reference.row("-", name, reference.accuracy))
+        for chip in (nmdeploy.chip(target) for target in given.targets):
+            for found in measured(graph, parts, chip, given, refused):
+                rows.append(found.row(chip.name, name, reference.accuracy))
+                write_json(given.json, HEADER, rows)
     print(table(HEADER, rows))
-    if given.json is not None:
-        given.json.write_text(json.dumps([dict(zip(HEADER, row, strict=True)) for row in rows], indent=1))
+    print("".join(f"\nrefused: {each}" for each in refused))
+    write_json(given.json, HEADER, rows)
 
 
 if __name__ == "__main__":

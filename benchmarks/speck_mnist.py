@@ -1,7 +1,6 @@
 """The sinabs tutorial's MNIST network on Speck2f: sinabs, its time steps here, event by event, several orders.
 
     python -m benchmarks.speck_mnist --images 500 --event-images 500 --order-images 100
-    python -m benchmarks.speck_mnist --rates --images 1000
 
 Images are test images of MNIST (`data/mnist.npz`), each class with its share; an image
 becomes Bernoulli spikes of `--steps` steps, and every row gets the same spikes. sinabs
@@ -9,9 +8,6 @@ becomes Bernoulli spikes of `--steps` steps, and every row gets the same spikes.
 stand-in for samna (`--standin`); its rows are measured, all others are emulated. The integers are
 those of sinabs (`scale="sinabs"`), so the rows `step` and `DynapcnnNetwork` must agree in every spike count.
 The decision is the class with the most spikes, the first of several, as in the tutorial.
-
-`--rates` converts network B (`models/mnist_B.pt`, no biases) with the recipe `rate-calibrated`
-for Speck2f instead, at T steps, calibrated on training images by the event engine.
 """
 
 from __future__ import annotations
@@ -32,7 +28,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 import nmdeploy
-from benchmarks.accuracy import SHARED, by_recipe, model, trained
+from benchmarks.mnist import SHARED, model
+from benchmarks.mnist import labels as labels_of
 from nmdeploy.ann.from_torch import from_torch
 from nmdeploy.coding import Bernoulli
 from nmdeploy.data import Samples, load_parts
@@ -108,7 +105,7 @@ def tutorial(given: argparse.Namespace, training: Samples, testing: Samples) -> 
     """All rows of the tutorial network."""
     network = network_of(given.data, training.drawn(50, 0).x)
     test = testing.drawn(given.images, 1)
-    labels = _labels(test)
+    labels = labels_of(test)
     spikes = spikes_of(test.x, given.steps)
     step = deploy(network, f"{CHIP}/step", mapper="sinabs")
     event = deploy(network, CHIP, mapper="sinabs")
@@ -148,22 +145,6 @@ def _differing(one: Array, other: Array) -> int:
     return int(np.count_nonzero(one.argmax(axis=1) != other.argmax(axis=1)))
 
 
-def rates(given: argparse.Namespace, training: Samples, testing: Samples) -> None:
-    """Network B by every recipe."""
-    test = testing.drawn(given.images, 0)
-    graph = from_torch(model("B", given.data / "models" / "mnist_B.pt"), test.x[:1], name="B")
-    reference = trained(graph, test)
-    rows = [reference.row("B", reference.accuracy)]
-    calibration = training.drawn(given.calibration, 0)
-    for each in by_recipe(graph, calibration, test, nmdeploy.chip(CHIP), given.steps):
-        rows.append(each.row("B", reference.accuracy))
-        print(table(("network", "recipe", "kind", "steps", "accuracy %", "error", "to ANN", "ties", "seconds"), rows))
-
-
-def _labels(samples: Samples) -> Array:
-    return np.zeros(0, np.int64) if samples.y is None else samples.y
-
-
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -172,14 +153,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--order-images", type=int, default=100, help="of these, under every candidate order")
     parser.add_argument("--steps", type=int, default=100)
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--calibration", type=int, default=500, help="training images, for --rates")
-    parser.add_argument("--rates", action="store_true", help="network B by rates instead")
     parser.add_argument("--data", type=Path, default=SHARED, help="folder with data/mnist.npz and models/")
     parser.add_argument("--standin", type=Path, default=SHARED / "standins", help="folder with a stand-in for samna")
     given = parser.parse_args(arguments)
     training, testing = load_parts(given.data / "data" / "mnist.npz", (1, 28, 28))
     print(f"{nmdeploy.chip(CHIP).name}, {given.steps} steps; {this_machine()}\n")
-    (rates if given.rates else tutorial)(given, training, testing)
+    tutorial(given, training, testing)
 
 
 if __name__ == "__main__":

@@ -33,12 +33,3 @@ def test_it_runs_without_sinabs(shared_data, capsys, tmp_path):
     assert "left out" in printed
     assert "event, order yxc" in printed
     assert "of 2 decisions are not the same under all orders" in printed
-
-
-def test_rates_on_the_chip(shared_data, capsys):
-    pytest.importorskip("torch")
-    from benchmarks.speck_mnist import main
-
-    main(["--rates", "--steps", "8", "--images", "50", "--calibration", "60", "--data", str(shared_data)])
-    lines = capsys.readouterr().out.splitlines()
-    assert sum(line.startswith("B ") and "rate-calibrated" in line for line in lines) == 1
