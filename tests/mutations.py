@@ -184,6 +184,11 @@ def noticed(mutation: Mutation, tree: Path) -> bool:
             build(tree)
 
 
+def _first_line(text: str) -> str:
+    """The first line of a text in quotes, which may be empty."""
+    return repr(text.partition("\n")[0])
+
+
 def main() -> int:
     """Try every mutation; 0 when all are noticed by tests that pass without it."""
     missed = 0
@@ -196,7 +201,7 @@ def main() -> int:
             if not passes(tests, tree):
                 raise SystemExit(f"{tests} fails before anything is broken")
         for mutation in MUTATIONS:
-            title = f"{mutation.file}: {mutation.before.splitlines()[0]!r} -> {mutation.after.splitlines()[0]!r}"
+            title = f"{mutation.file}: {_first_line(mutation.before)} -> {_first_line(mutation.after)}"
             if mutation.before not in (tree / mutation.file).read_text(encoding="utf-8"):
                 print(f"GONE    {title}")
                 missed += 1

@@ -142,6 +142,15 @@ def planned(network, spikes):
 SPIKES = np.ones((5, 1, 7), np.uint8)
 
 
+@pytest.mark.parametrize("kernels", SETS, ids=lambda kernels: kernels.name)
+@pytest.mark.parametrize("largest", [60, 40_000, 2**33])
+def test_each_sign_is_cut_off_at_the_ceiling_by_itself(kernels, largest):
+    """In currents of 16, 32 and 64 bits; most sums of seven synapses go beyond one synapse's worth."""
+    neuron = Apart(Scan(above=largest // 3, low=-9 * largest, ceiling=largest))
+    with patch.object(compiled, "sets", lambda: (kernels,)):
+        assert planned(network_of(neuron, largest), SPIKES).fused
+
+
 @pytest.mark.parametrize(
     ("scan", "expected"),
     [
