@@ -43,6 +43,7 @@ EVENTS = "tests/nmdeploy/emulator/test_event_engine.py"
 EVENT_REFERENCE = "tests/nmdeploy/emulator/test_event_reference.py tests/nmdeploy/emulator/test_event_order.py"
 COMPILED = "tests/nmdeploy/emulator/test_compiled_engine.py tests/nmdeploy/emulator/test_dense_kernel.py"
 SCANS = "tests/nmdeploy/emulator/test_scans.py"
+SIGNED = "tests/nmdeploy/emulator/test_signed.py"
 SPINNAKER_SCAN = "tests/targets/spinnaker/test_scan.py"
 MANTISSA = "tests/quantize/test_mantissa.py"
 MAPS = "tests/nmdeploy/test_linear_maps.py tests/nmdeploy/test_synapses.py"
@@ -133,7 +134,7 @@ MUTATIONS = (
     Mutation("nmdeploy/emulator/kernels/run_body.h", "map->inhibits ? stage->inhibition : ", "", SCANS),
     Mutation("nmdeploy/emulator/scans.py", "np.negative(scan.reset", "np.positive(scan.reset", SCANS),
     Mutation("nmdeploy/emulator/plan.py", "chain.weights - half", "half", SCANS),
-    Mutation("nmdeploy/emulator/signed.py", "projection.exponent >= 0", "projection.exponent >= -9", SCANS),
+    Mutation("nmdeploy/emulator/signed.py", "projection.exponent >= 0", "projection.exponent >= -9", SIGNED),
     Mutation("targets/spinnaker/neuron.py", "else RING.maximum", "else RING.maximum + 1", SPINNAKER_SCAN),
     Mutation("targets/spinnaker/neuron.py", "lowest - drive >= SMALLEST", "lowest >= SMALLEST", SPINNAKER_SCAN),
     Mutation("targets/spinnaker/neuron.py", "highest + drive <= LARGEST", "highest <= LARGEST", SPINNAKER_SCAN),
