@@ -33,6 +33,7 @@ from benchmarks.exact import compared
 from benchmarks.mnist import (
     SHARED,
     Images,
+    binomial_error,
     fine_tuned,
     graph_of,
     images,
@@ -100,11 +101,11 @@ class Measured:
     def row(self, chip: str, network: str, reference: Accuracy) -> Row:
         """A line of the table."""
         found, share = self.accuracy, self.accuracy.value
-        error = (share * (1 - share) / found.samples) ** 0.5
+        error = binomial_error(share, found.samples)
         lost = f"{100 * (share - reference.value):+.2f}" if found is not reference else "-"
         wrong = "-" if self.mismatches is None else str(self.mismatches)
         settings = (str(found.steps or "-"), str(self.levels or "-"), str(found.samples))
-        figures = (f"{100 * share:.2f}", f"{100 * error:.2f}", lost, wrong, str(found.ties), f"{self.seconds:.0f}")
+        figures = (f"{100 * share:.2f}", f"{error:.2f}", lost, wrong, str(found.ties), f"{self.seconds:.0f}")
         return (chip, network, found.stage, found.kind.value, *settings, *figures)
 
 

@@ -73,6 +73,11 @@ def labels(samples: Samples) -> Any:
     return np.zeros(0, np.int64) if samples.y is None else samples.y
 
 
+def binomial_error(share: float, count: int) -> float:
+    """The standard error of a share of so many images, in points."""
+    return 100.0 * (share * (1 - share) / count) ** 0.5
+
+
 def untrained(name: str) -> Any:
     """The torch module of a network, its weights drawn from torch's generator."""
     from torch import nn

@@ -28,7 +28,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import nmdeploy
-from benchmarks.mnist import SHARED, model
+from benchmarks.mnist import SHARED, binomial_error, model
 from benchmarks.mnist import labels as labels_of
 from nmdeploy.ann.from_torch import from_torch
 from nmdeploy.coding import Bernoulli
@@ -70,8 +70,7 @@ def counts_of(deployment: Deployment, spikes: Array, threads: int) -> tuple[Arra
 def row(what: str, kind: str, counts: Array, labels: Array, seconds: float) -> Row:
     """A line of the table."""
     share = float(np.mean(counts.argmax(axis=1) == labels))
-    error = (share * (1 - share) / len(labels)) ** 0.5
-    cells = (f"{100 * share:.2f}", f"{100 * error:.2f}", f"{counts.sum() / len(labels):.2f}")
+    cells = (f"{100 * share:.2f}", f"{binomial_error(share, len(labels)):.2f}", f"{counts.sum() / len(labels):.2f}")
     return (what, kind, str(len(labels)), *cells, f"{len(labels) / seconds:.0f}" if seconds else "-")
 
 

@@ -9,16 +9,28 @@ class has its share.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import product
 
 import nmdeploy
-from benchmarks.mnist import graph_of, images, options, write_json
+from benchmarks.mnist import Images, binomial_error, graph_of, images, options, write_json
+from nmdeploy.ann.graph import AnnGraph
 from nmdeploy.machine import this_machine
 from nmdeploy.pipeline import EXACT, RATE, RATE_CALIBRATED, Recipe
 from nmdeploy.pipeline.attribution import PREFIX, accuracy_by_stage
 from nmdeploy.report.summary import Row, table
+from nmdeploy.target import Choice
 
 HEADER: Row = ("network", "chip", "steps", "recipe", "stage", "kind", "accuracy %", "error", "to the first")
+
+
+def alone(graph: AnnGraph, parts: Images, chip: Choice, recipe: Recipe) -> Iterator[Row]:
+    """A line of the table for each stage of a recipe."""
+    found = accuracy_by_stage(graph, parts.calibration.x, parts.test, chip, recipe)
+    for each in found:
+        lost, error = 100 * (each.value - found[0].value), binomial_error(each.value, each.samples)
+        told = (each.stage.removeprefix(PREFIX), each.kind.value, f"{100 * each.value:.2f}", f"{error:.2f}")
+        yield (graph.name, chip.name, str(recipe.steps), recipe.method, *told, f"{lost:+.2f}")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -34,17 +46,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     rows: list[Row] = []
     for name in given.networks:
         graph = graph_of(name, given.data / "models", parts.test.x[:1])
-        for chip in map(nmdeploy.chip, given.targets):
-            for steps in given.steps:
-                for method in given.recipes:
-                    recipe = Recipe(method=method, steps=steps, levels=given.levels, readout="potential")
-                    found = accuracy_by_stage(graph, parts.calibration.x, parts.test, chip, recipe)
-                    for each in found:
-                        share = each.value
-                        error = (share * (1 - share) / each.samples) ** 0.5
-                        lost = f"{100 * (share - found[0].value):+.2f}"
-                        cells = (each.stage.removeprefix(PREFIX), each.kind.value, f"{100 * share:.2f}")
-                        rows.append((name, chip.name, str(steps), method, *cells, f"{100 * error:.2f}", lost))
+        for target, steps, method in product(given.targets, given.steps, given.recipes):
+            recipe = Recipe(method=method, steps=steps, levels=given.levels, readout="potential")
+            rows += alone(graph, parts, nmdeploy.chip(target), recipe)
     print(table(HEADER, rows))
     write_json(given.json, HEADER, rows)
 

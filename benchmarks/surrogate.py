@@ -24,7 +24,7 @@ import numpy as np
 
 import nmdeploy
 from benchmarks.accuracy import trained
-from benchmarks.mnist import graph_of, images, labels, options, write_json
+from benchmarks.mnist import binomial_error, graph_of, images, labels, options, write_json
 from nmdeploy.ann.graph import AnnGraph
 from nmdeploy.convert.surrogate import TrainedOnChip, train_stages
 from nmdeploy.data import Samples
@@ -77,7 +77,7 @@ class Gain:
             f"{100 * reference.value:.2f}",
             f"{100 * np.mean(self.before):.2f}",
             f"{100 * share:.2f}",
-            f"{100 * (share * (1 - share) / count) ** 0.5:.2f}",
+            f"{binomial_error(share, count):.2f}",
             f"{100 * (share - np.mean(self.before)):+.2f}",
             f"{100 * changed**0.5 / count:.2f}",
             f"{self.training.kept} of {len(self.training.history) - 1}",

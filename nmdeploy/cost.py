@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from nmdeploy.emulator.result import EVERY_SPIKE
 from nmdeploy.errors import DataError, UsageError
+from nmdeploy.stored_figure import stored_figure
 from nmdeploy.target import Status
 
 if TYPE_CHECKING:
@@ -170,22 +171,20 @@ def cost_in(figures: Mapping[str, Mapping[str, Any]]) -> Cost | None:
     Raises:
         DataError: when the entry is no cost.
     """
-    if FIGURE not in figures:
-        return None
-    stored = figures[FIGURE]
-    try:
-        return Cost(
-            str(stored["chip"]),
-            str(stored["origin"]),
-            int(stored["samples"]),
-            int(stored["steps"]),
-            tuple(_item(*row) for row in stored["items"]),
-            _range(stored["energy"]),
-            _range(stored["time"]),
-            tuple(str(sentence) for sentence in stored["assumptions"]),
-        )
-    except (KeyError, TypeError, ValueError) as error:
-        raise DataError("the figure is no cost", where=FIGURE, found=f"{type(error).__name__}: {error}") from error
+    return stored_figure(figures, FIGURE, "cost", _cost)
+
+
+def _cost(stored: Mapping[str, Any]) -> Cost:
+    return Cost(
+        str(stored["chip"]),
+        str(stored["origin"]),
+        int(stored["samples"]),
+        int(stored["steps"]),
+        tuple(_item(*row) for row in stored["items"]),
+        _range(stored["energy"]),
+        _range(stored["time"]),
+        tuple(str(sentence) for sentence in stored["assumptions"]),
+    )
 
 
 def _item(event: str, count: Any, energy: Any, time: Any, source: str, status: str | None) -> CostItem:

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING
 
 import click
 
 from nmdeploy.backend import DEFAULT_SETTINGS, PLACES, RunSettings
+from nmdeploy.cli.option_list import Command, with_options
 
 if TYPE_CHECKING:
     from nmdeploy.deployment import Deployment
     from nmdeploy.harness.runner import Runner
-
-Command = TypeVar("Command", bound=Callable[..., Any])
 
 
 def backend_options(default: str) -> Callable[[Command], Command]:
@@ -50,9 +49,7 @@ def backend_options(default: str) -> Callable[[Command], Command]:
     )
 
     def add(command: Command) -> Command:
-        for option in reversed(options):
-            command = option(command)
-        return command
+        return with_options(command, options)
 
     return add
 

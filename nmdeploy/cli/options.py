@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
 
 import click
 
+from nmdeploy.cli.option_list import Command, with_options
 from nmdeploy.convert.exact.recipe import BOUNDS
 from nmdeploy.convert.normalize import METHODS as NORMALIZATIONS
 from nmdeploy.convert.resets import AUTO
 from nmdeploy.pipeline import METHODS, Recipe
-
-Command = TypeVar("Command", bound=Callable[..., Any])
 
 existing_file = click.Path(exists=True, dir_okay=False, path_type=Path)
 new_file = click.Path(dir_okay=False, path_type=Path)
@@ -115,6 +112,4 @@ def recipe_options(command: Command) -> Command:
         ),
         click.option("--seed", default=_DEFAULTS.seed, show_default=True, help="Seed of everything random."),
     )
-    for option in reversed(options):
-        command = option(command)
-    return command
+    return with_options(command, options)

@@ -10,6 +10,7 @@ import numpy as np
 
 from nmdeploy.errors import DataError
 from nmdeploy.report.figures import Kind
+from nmdeploy.stored_figure import stored_figure
 
 if TYPE_CHECKING:
     from nmdeploy.emulator.result import Result
@@ -134,20 +135,18 @@ def activity_in(figures: Mapping[str, Mapping[str, Any]]) -> Activity | None:
     Raises:
         DataError: when the entry is no activity.
     """
-    if FIGURE not in figures:
-        return None
-    stored = figures[FIGURE]
-    try:
-        return Activity(
-            str(stored["origin"]),
-            Kind(stored["kind"]),
-            int(stored["steps"]),
-            int(stored["samples"]),
-            tuple(PopulationActivity(*row) for row in stored["populations"]),
-            tuple(ProjectionActivity(*row) for row in stored["projections"]),
-        )
-    except (KeyError, TypeError, ValueError) as error:
-        raise DataError("the figure is no activity", where=FIGURE, found=f"{type(error).__name__}: {error}") from error
+    return stored_figure(figures, FIGURE, "activity", _activity)
+
+
+def _activity(stored: Mapping[str, Any]) -> Activity:
+    return Activity(
+        str(stored["origin"]),
+        Kind(stored["kind"]),
+        int(stored["steps"]),
+        int(stored["samples"]),
+        tuple(PopulationActivity(*row) for row in stored["populations"]),
+        tuple(ProjectionActivity(*row) for row in stored["projections"]),
+    )
 
 
 def _silent(result: Result, name: str) -> int | None:

@@ -8,11 +8,11 @@ from typing import Any
 
 from nmdeploy.convert.methods import METHODS
 from nmdeploy.cost import Range
-from nmdeploy.errors import DataError
 from nmdeploy.report.figures import Accuracy, Kind
 from nmdeploy.report.section import Section
 from nmdeploy.report.summary import Row
 from nmdeploy.report.units import amount
+from nmdeploy.stored_figure import stored_figure
 
 FIGURE = "selection"
 """The name under which `Deployment.figures` holds a selection."""
@@ -112,28 +112,26 @@ def selection_in(figures: Mapping[str, Mapping[str, Any]]) -> Selection | None:
     Raises:
         DataError: when the entry is no selection.
     """
-    if FIGURE not in figures:
-        return None
-    stored = figures[FIGURE]
-    try:
-        samples = int(stored["samples"])
-        trials = tuple(_trial(each, samples) for each in stored["trials"])
-        chosen = int(stored["chosen"])
-        trials[chosen]
-        return Selection(
-            trials,
-            chosen,
-            int(stored["budget"]),
-            float(stored["energy_weight"]),
-            bool(stored["by_labels"]),
-            bool(stored["by_energy"]),
-            samples,
-            int(stored["trained"]),
-            int(stored["converted_on"]),
-            float(stored["margin"]),
-        )
-    except (KeyError, IndexError, TypeError, ValueError) as error:
-        raise DataError("the figure is no selection", where=FIGURE, found=f"{type(error).__name__}: {error}") from error
+    return stored_figure(figures, FIGURE, "selection", _selection)
+
+
+def _selection(stored: Mapping[str, Any]) -> Selection:
+    samples = int(stored["samples"])
+    trials = tuple(_trial(each, samples) for each in stored["trials"])
+    chosen = int(stored["chosen"])
+    trials[chosen]
+    return Selection(
+        trials,
+        chosen,
+        int(stored["budget"]),
+        float(stored["energy_weight"]),
+        bool(stored["by_labels"]),
+        bool(stored["by_energy"]),
+        samples,
+        int(stored["trained"]),
+        int(stored["converted_on"]),
+        float(stored["margin"]),
+    )
 
 
 def _trial(stored: Mapping[str, Any], samples: int) -> Trial:

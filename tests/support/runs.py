@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from nmdeploy.emulator.reference import emulate_reference
 from nmdeploy.emulator.result import Recording
+from nmdeploy.emulator.run import emulate
 from nmdeploy.errors import EmulationOverflow
 
 EVERYTHING = Recording(spikes=("*",), potentials=("*",), counts=("*",))
@@ -20,6 +21,12 @@ def assert_equal_results(found, expected):
         for name in right:
             np.testing.assert_array_equal(left[name], right[name], err_msg=f"{field} of {name}", strict=True)
     assert (found.steps, found.samples) == (expected.steps, expected.samples)
+
+
+def assert_equals_reference(network, spikes):
+    """The compiled engine gives what the reference gives."""
+    found = emulate(network, spikes, record=EVERYTHING, engine="compiled")
+    assert_equal_results(found, emulate_reference(network, spikes, record=EVERYTHING))
 
 
 def outcome(emulation, /, *arguments, **options):

@@ -1,6 +1,7 @@
 """Small graphs that several tests of the conversion use."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -58,3 +59,17 @@ def branched() -> AnnGraph:
         Node("relu3", Rectify(), ("conv2",)),
     )
     return AnnGraph("branched", nodes, "relu3", notes=("from the importer",))
+
+
+@pytest.fixture
+def without_biases():
+    """A float network with all biases taken away."""
+
+    def strip(network):
+        populations = tuple(
+            each if each.neuron is None else replace(each, neuron=replace(each.neuron, bias=0.0))
+            for each in network.populations
+        )
+        return replace(network, populations=populations)
+
+    return strip

@@ -8,11 +8,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from runs import assert_equals_reference
 
 from nmdeploy.emulator import compiled, compiled_run
-from nmdeploy.emulator.reference import emulate_reference
-from nmdeploy.emulator.result import Recording
-from nmdeploy.emulator.run import emulate
 from nmdeploy.network import Network, Population, Projection
 from nmdeploy.neurons import IF, NeuronModel, Scan, fill
 from nmdeploy.synapses import Dense, Reshape
@@ -20,7 +18,6 @@ from quantize import IntegerFormat, Overflow
 
 SETS = compiled.sets()
 pytestmark = pytest.mark.skipif(not SETS, reason="the kernels were not compiled")
-EVERYTHING = Recording(spikes=("*",), potentials=("*",), counts=("*",))
 SHAPE = (3, 2, 3)
 
 
@@ -103,14 +100,6 @@ def network_of(neuron, largest=60, seed=0, exponents=(0,)):
         chain = (Dense(rng.integers(-largest, largest + 1, (18, 7))), Reshape(SHAPE))
         projections.append(Projection("in", "out", chain, delay=number, exponent=exponent))
     return Network("scan", populations, tuple(projections))
-
-
-def assert_equals_reference(network, spikes):
-    found = emulate(network, spikes, record=EVERYTHING, engine="compiled")
-    expected = emulate_reference(network, spikes, record=EVERYTHING)
-    for field in ("spikes", "potentials", "counts", "final_potentials"):
-        for name, values in getattr(expected, field).items():
-            np.testing.assert_array_equal(getattr(found, field)[name], values, err_msg=f"{field} of {name}")
 
 
 @pytest.mark.parametrize("kernels", SETS, ids=lambda kernels: kernels.name)

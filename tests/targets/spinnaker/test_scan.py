@@ -4,11 +4,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from runs import assert_equals_reference
 
 from nmdeploy.emulator import compiled
-from nmdeploy.emulator.reference import emulate_reference
-from nmdeploy.emulator.result import ALL, Recording
-from nmdeploy.emulator.run import emulate
 from nmdeploy.network import Network, Population, Projection
 from nmdeploy.synapses import Dense
 from targets.spinnaker.fixed_point import ACCUM, LARGEST, ONE, SMALLEST
@@ -16,7 +14,6 @@ from targets.spinnaker.neuron import IFCurrDelta, IFCurrExp, IFTruncDelta
 from targets.spinnaker.ring_buffer import RING
 
 NEURONS, INPUTS = 5, 6
-EVERYTHING = Recording(spikes=(ALL,), potentials=(ALL,), counts=(ALL,))
 needs_kernels = pytest.mark.skipif(not compiled.sets(), reason="the kernels were not compiled")
 
 
@@ -49,14 +46,6 @@ def network_of(neuron, weight):
     parts = [np.where(np.isin(np.arange(NEURONS), half)[:, None], weight, -weight // 2) for half in halves]
     projections = (Projection("in", "out", (Dense(part),), delay=k) for k, part in enumerate(parts, 1))
     return Network("scan", populations, tuple(projections))
-
-
-def assert_equals_reference(network, spikes):
-    found = emulate(network, spikes, record=EVERYTHING, engine="compiled")
-    expected = emulate_reference(network, spikes, record=EVERYTHING)
-    for field in ("spikes", "potentials", "counts", "final_potentials"):
-        for name, values in getattr(expected, field).items():
-            np.testing.assert_array_equal(getattr(found, field)[name], values, err_msg=f"{field} of {name}")
 
 
 @needs_kernels

@@ -1,7 +1,5 @@
 """Chips for calibrations: Loihi, and one whose arithmetic is that of the ideal neuron, without any latency."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 from plain_chip import plain_chip
@@ -49,17 +47,3 @@ def on_chip():
         return choice.target.lower(integers, choice.chip, choice.profile).network
 
     return lower
-
-
-@pytest.fixture
-def without_biases():
-    """A float network with all biases taken away."""
-
-    def strip(network):
-        populations = tuple(
-            each if each.neuron is None else replace(each, neuron=replace(each.neuron, bias=0.0))
-            for each in network.populations
-        )
-        return replace(network, populations=populations)
-
-    return strip

@@ -1,7 +1,5 @@
 """A small network that has something to learn, and samples that teach it."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 from plain_chip import plain_chip
@@ -40,17 +38,3 @@ def taught(digits_like, images):
 @pytest.fixture
 def spiking(digits_like, images):
     return to_spiking(digits_like, images, readout="potential", reset="zero")
-
-
-@pytest.fixture
-def without_biases():
-    """A float network with all biases taken away."""
-
-    def strip(network):
-        populations = tuple(
-            each if each.neuron is None else replace(each, neuron=replace(each.neuron, bias=0.0))
-            for each in network.populations
-        )
-        return replace(network, populations=populations)
-
-    return strip
