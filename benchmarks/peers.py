@@ -33,10 +33,9 @@ def peers(network: Network) -> tuple[dict[str, Run], list[str]]:
     for name, (module, make) in makers.items():
         try:
             import_module(module)
-        except ImportError as error:
-            missing.append(f"{name} is not installed, left out ({error})")
-        else:
             ready[name] = make(network)
+        except ImportError as error:  # its own, or of something that it needs
+            missing.append(f"{name} is not installed, left out ({error})")
     return ready, missing
 
 

@@ -34,6 +34,22 @@ def test_peers_give_our_spikes(index, batch):
         np.testing.assert_array_equal(in_batches(run, spikes, batch), expected, err_msg=name)
 
 
+def test_a_peer_that_lacks_something_of_its_own_is_named(monkeypatch):
+    from benchmarks import peers
+    from benchmarks.networks import dense_network
+
+    def without_loguru(network):
+        raise ImportError("No module named 'loguru'")
+
+    monkeypatch.setattr(peers, "import_module", lambda name: None)
+    for maker in ("torch_loop", "sinabs_layers", "spikingjelly_layers"):
+        monkeypatch.setattr(peers, maker, without_loguru)
+    ready, missing = peers.peers(dense_network(sizes=(3, 2)))
+    assert not ready
+    assert [sentence.split()[0] for sentence in missing] == ["torch", "sinabs", "spikingjelly"]
+    assert all("loguru" in sentence for sentence in missing)
+
+
 def test_a_network_that_peers_cannot_run_is_refused():
     pytest.importorskip("torch")
     from benchmarks.networks import dense_network
