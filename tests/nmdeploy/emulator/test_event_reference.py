@@ -283,14 +283,14 @@ def chains(draw, by_event):
         populations.append(Population(f"p{index}", shape, by_event(how)))
         chain = (conv,) if pool == 1 else (SumPool2d(pool), conv)
         projections.append(Projection(populations[-2].name, f"p{index}", chain))
-    raster = rng.integers(0, 3, (1, 1, 2, 7, 6)) * (rng.random((1, 1, 2, 7, 6)) < 0.3)
+    raster = rng.integers(0, 3, (1, 1, 2, 7, 6)) * (rng.random((1, 1, 2, 7, 6)) < 0.6)
     return Network("chain", tuple(populations), tuple(projections)), raster
 
 
 def test_a_walk_by_the_description_gives_the_same_under_every_schedule(by_event):
     spiking = []
 
-    @settings(max_examples=25)
+    @settings(max_examples=40)
     @given(case=chains(by_event), schedule=st.sampled_from(("breadth_first", "depth_first", "global_queue")))
     def check(case, schedule):
         network, raster = case
