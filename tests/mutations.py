@@ -42,6 +42,7 @@ ROUNDING = "tests/quantize/test_rounding.py"
 EVENTS = "tests/nmdeploy/emulator/test_event_engine.py"
 EVENT_REFERENCE = "tests/nmdeploy/emulator/test_event_reference.py tests/nmdeploy/emulator/test_event_order.py"
 COMPILED = "tests/nmdeploy/emulator/test_compiled_engine.py tests/nmdeploy/emulator/test_dense_kernel.py"
+CHUNKS = "tests/nmdeploy/emulator/test_chunks.py"
 SCANS = "tests/nmdeploy/emulator/test_scans.py"
 SIGNED = "tests/nmdeploy/emulator/test_signed.py"
 SPINNAKER_SCAN = "tests/targets/spinnaker/test_scan.py"
@@ -139,8 +140,18 @@ MUTATIONS = (
     Mutation("targets/spinnaker/neuron.py", "lowest - drive >= SMALLEST", "lowest >= SMALLEST", SPINNAKER_SCAN),
     Mutation("targets/spinnaker/neuron.py", "highest + drive <= LARGEST", "highest <= LARGEST", SPINNAKER_SCAN),
     Mutation("targets/spinnaker/neuron.py", "low=self.v_reset", "low=None", SPINNAKER_SCAN),
-    Mutation("nmdeploy/emulator/kernels/scatter_body.h", "= map->row_weight[bit]", "= map->row_weight[0]", COMPILED),
+    Mutation("nmdeploy/emulator/kernels/sort_body.h", "] = place[1]", "] = map->row_places[1]", COMPILED),
+    Mutation("nmdeploy/emulator/kernels/sort_body.h", "i = AT_ONCE; i < ones", "i = AT_ONCE; i < 6", COMPILED),
+    Mutation("nmdeploy/emulator/kernels/sort_body.h", "+= place[1] >= 0", "+= 1", COMPILED),
+    Mutation("nmdeploy/emulator/kernels/sort_body.h", "if (k < begin)", "if (0)", COMPILED),
+    Mutation("nmdeploy/emulator/kernels/scatter_body.h", "first + y, x", "y, x", COMPILED),
+    Mutation("nmdeploy/emulator/kernels/scan_vectors.h", "return none32(changed)", "return 1", CHUNKS),
+    Mutation("nmdeploy/emulator/kernels/scan_vectors.h", "or32(fired, either32(v, before))", "fired", CHUNKS),
+    Mutation("nmdeploy/emulator/kernels/scan_vectors.h", "if (!none16(any)) return 0;", "", CHUNKS),
     Mutation("nmdeploy/emulator/kernels/dense_vectors.h", "room -= quads", "room -= 0 * quads", COMPILED),
+    Mutation("nmdeploy/emulator/kernels/dense_vectors.h", "bits + i * stride, 0", "bits, 0", CHUNKS),
+    Mutation("nmdeploy/emulator/kernels/dense_vectors.h", ", image.out_channels = pitch", "", CHUNKS),
+    Mutation("nmdeploy/emulator/kernels/run_body.h", "&& !map->timed ", "", CHUNKS),
     Mutation("nmdeploy/emulator/kernels/run_body.h", "stage->maps > 1", "stage->maps > 99", COMPILED),
     Mutation("nmdeploy/emulator/kernels/run_body.h", "~(~sum >> -exponent)", "-(-sum >> -exponent)", COMPILED),
     Mutation("nmdeploy/emulator/kernels/events_take.h", "if (v[i] > above", "if (v[i] >= above", EVENTS),

@@ -43,11 +43,11 @@ def _record(name: str, words: str, pointers: str) -> type[ctypes.Structure]:
 Map = _record(
     "Map",
     "kind valued size channels width windows_y windows_x rows columns y_first x_first y_runs x_runs "
-    "bit_weight bit_current row_window row_weight room pooled single weights chunk narrow reach_y reach_x "
-    "first targets dense_above dense dense_blocks dense_rows dense_quads flush plane_height plane_width top left "
-    "stride_y stride_x dilation_y out_height out_width out_channels inhibits scaled exponent format low high mask sign",
-    "rows columns y_first x_first y_runs x_runs bit_weight bit_current row_window row_weight weights first targets "
-    "dense",
+    "bit_weight bit_current row_places room band band_spikes band_words pooled single weights chunk narrow reach_y "
+    "reach_x first targets dense_above dense dense_blocks dense_rows dense_quads flush plane_height plane_width top "
+    "left stride_y stride_x dilation_y out_height out_width out_channels timed inhibits scaled exponent format low "
+    "high mask sign",
+    "rows columns y_first x_first y_runs x_runs bit_weight bit_current row_places weights first targets dense",
 )
 Scan = _record(
     "Scan",
@@ -57,9 +57,9 @@ Scan = _record(
 Stage = _record(
     "Stage",
     "neurons words width maps map scan sources strides spikes potential silent recorded tally exported chunk "
-    "pitch current inhibition sums events census plane bytes counters",
+    "pitch current inhibition sums events listed census plane bytes counters",
     "map scan sources strides spikes potential silent recorded tally exported current "
-    "inhibition sums events census plane bytes counters",
+    "inhibition sums events listed census plane bytes counters",
 )
 EventMap = _record(
     "EventMap",

@@ -26,7 +26,7 @@ from nmdeploy.progress import Progress
 LONGEST_BLOCK = 32
 """Steps at a time; their spikes, of one sample, fit a core's second-level cache."""
 
-BATCH = 16
+BATCH = 32
 """Samples at a time where kernels compute everything: enough that Python's share is small."""
 
 INTERPRETED_BATCH = 64

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from nmdeploy.emulator.widths import INT16_LARGEST
 from nmdeploy.emulator.windows import Windows
 from nmdeploy.linear_maps import Pair
-from nmdeploy.synapses import Conv2d
+from nmdeploy.synapses import Conv2d, Dense
 
 Array = NDArray[Any]
 INT8_LARGEST = 127
@@ -21,6 +21,8 @@ PAIR = 2
 """Blocks that are computed together, whose weights lie side by side."""
 QUAD = 4
 """Input bytes that one instruction multiplies for each channel."""
+CHUNK = 4
+"""Steps of a population that are computed at once, where that pays."""
 LARGEST_SORTED = 1 << 18
 """Weights of the largest layer that is sorted for a tight bound."""
 
@@ -42,7 +44,7 @@ class DensePlan:
 
 
 def plan_dense(windows: Windows, weights: Array, width: int) -> DensePlan | None:
-    """The dense alternative of a convolution; None where there is none.
+    """The dense alternative of a convolution or a dense layer; None where there is none.
 
     Args:
         windows: the layer's tables.
@@ -51,12 +53,14 @@ def plan_dense(windows: Windows, weights: Array, width: int) -> DensePlan | None
         width: bits of the currents.
     """
     layer, pool = windows.synapse, windows.pool
-    if not isinstance(layer, Conv2d) or layer.groups > 1 or layer.dilation[1] > 1:
-        return None
     area = 1 if pool is None else pool.kernel[0] * pool.kernel[1]
     largest = int(np.abs(weights).max())
     pair = 2 * area * largest  # what two products add up to at most
     if area > INT8_LARGEST or largest > INT8_LARGEST or pair > INT16_LARGEST or largest == 0:
+        return None
+    if isinstance(layer, Dense):
+        return _timed(windows, weights) if width == 16 and pool is None else None
+    if layer.groups > 1 or layer.dilation[1] > 1:
         return None
     filters, channels, kernel_h, kernel_w = layer.weight.shape
     image = (len(windows.vertical.spans), len(windows.horizontal.spans))
@@ -65,12 +69,10 @@ def plan_dense(windows: Windows, weights: Array, width: int) -> DensePlan | None
     in_order = np.empty_like(weights.reshape(channels, kernel_h, kernel_w, filters))
     in_order[:, :, windows.column_order] = weights.reshape(in_order.shape)
     laid_out = _paired(in_order)
+    # Sums that are proven to fit need no flush.
+    flush = kernel_h * laid_out.shape[2] if width == 16 else INT16_LARGEST // pair
     fields = {
-        "dense_blocks": -(-filters // OUTPUTS),
-        "dense_rows": kernel_h,
-        "dense_quads": laid_out.shape[2],
-        # Sums that are proven to fit need no flush.
-        "flush": kernel_h * laid_out.shape[2] if width == 16 else INT16_LARGEST // pair,
+        **_weight_fields(laid_out, filters, flush),
         "plane_height": plane[0],
         "plane_width": plane[1],
         "top": layer.padding[0],
@@ -85,6 +87,29 @@ def plan_dense(windows: Windows, weights: Array, width: int) -> DensePlan | None
     }
     row = windows.width * channels
     return DensePlan(fields, laid_out, plane[0] * plane[1] * channels, row)
+
+
+def _timed(windows: Windows, weights: Array) -> DensePlan:
+    """A dense layer as a convolution of one pixel over an image whose pixels are steps, `CHUNK` at most."""
+    channels, filters = weights.shape
+    laid_out = _paired(weights.reshape(channels, 1, 1, filters))
+    fields = {
+        **_weight_fields(laid_out, filters, laid_out.shape[2]),
+        "plane_height": 1,
+        "plane_width": CHUNK,
+        "stride_y": 1,
+        "stride_x": 1,
+        "dilation_y": 1,
+        "out_height": 1,
+        "timed": 1,
+        "dense_above": _break_even(windows, laid_out, filters, (1, 1)),
+    }
+    return DensePlan(fields, laid_out, CHUNK * channels, 0)
+
+
+def _weight_fields(laid_out: NDArray[np.int8], filters: int, flush: int) -> dict[str, int]:
+    kernel_h, quads = laid_out.shape[1:3]
+    return {"dense_blocks": -(-filters // OUTPUTS), "dense_rows": kernel_h, "dense_quads": quads, "flush": flush}
 
 
 def _plane(layer: Conv2d, image: Pair, out: tuple[int, ...]) -> Pair:

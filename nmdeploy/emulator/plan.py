@@ -6,14 +6,15 @@ else in 64; within a step sums may wrap, since only their proven final value cou
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nmdeploy.emulator import compiled
+from nmdeploy.emulator.bands import plan_bands
 from nmdeploy.emulator.compiled import EXACT, SATURATE, UNROLLED, WINDOWS, WRAP, address, padded
 from nmdeploy.emulator.dense import plan_dense, plan_narrow
 from nmdeploy.emulator.scans import ScanPlan, plan_scan
@@ -33,6 +34,23 @@ LARGEST_OFFSET = (1 << 31) - 1
 _LARGEST_SHIFT = 63
 
 
+@dataclass(frozen=True)
+class Scratch:
+    """Memory that a projection's kernels need; one of each serves all projections of a population.
+
+    Attributes:
+        events, census: 32-bit numbers.
+        listed: 64-bit numbers.
+        plane, bytes: bytes.
+    """
+
+    events: int = 0
+    listed: int = 0
+    census: int = 0
+    plane: int = 0
+    bytes: int = 0
+
+
 @dataclass(frozen=True, eq=False)
 class MapPlan:
     """A projection, or its half by sign, ready for the kernels.
@@ -42,18 +60,19 @@ class MapPlan:
         delay: in steps.
         record: the nm_map record.
         arrays: what the record points to.
-        events, census: numbers of scratch that its windows need.
-        plane, bytes: bytes of scratch that the dense kernel needs.
+        scratch: what its kernels need.
     """
 
     source: Population
     delay: int
     record: Any
     arrays: dict[str, Array]
-    events: int
-    census: int
-    plane: int
-    bytes: int
+    scratch: Scratch
+
+
+def largest_scratch(maps: Sequence[MapPlan]) -> Scratch:
+    """Enough for each of some projections."""
+    return Scratch(*(max((getattr(each.scratch, part.name) for each in maps), default=0) for part in fields(Scratch)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -247,28 +266,9 @@ class _Chain:
             alone: whether nothing else adds to them.
             inhibits: whether the neurons take its sums apart, as inhibition.
         """
-        if self.windows is None:
-            kind, dtype = UNROLLED, np.dtype(f"int{width}")
-            arrays = {
-                "first": self.matrix.indptr.astype(np.int64),
-                "targets": self.matrix.indices.astype(np.int32),
-                "weights": padded(self.weights, dtype),
-            }
-        else:
-            kind, dtype = WINDOWS, np.dtype(np.int64 if width == 64 else np.int16)
-            arrays = {**_window_arrays(self.windows), "weights": padded(self.weights, dtype)}
-        room = 0 if self.windows is None else _longest_window(self.windows)
-        fields: dict[str, int] = {
-            "kind": kind,
+        found: dict[str, int] = {
             "valued": is_valued(self.source),
             "size": self.source.size,
-            "channels": 0 if self.windows is None else self.windows.channels,
-            "width": 0 if self.windows is None else self.windows.width,
-            "windows_y": 0 if self.windows is None else len(self.windows.vertical.spans),
-            "windows_x": 0 if self.windows is None else len(self.windows.horizontal.spans),
-            "pooled": self.windows is not None and self.windows.pool is not None,
-            "single": self.windows is not None and self.windows.single,
-            "room": room,
             "chunk": INT16_LARGEST // max(1, int(np.abs(self.weights).max(initial=0))) or 1,
             "dense_above": -1,
             "inhibits": inhibits,
@@ -276,19 +276,66 @@ class _Chain:
             "exponent": self.exponent,
             **_format_fields(self.accumulator),
         }
-        plane = spread = 0
-        if self.windows is not None and width < 64 and not fields["valued"]:
-            if width == 32 and alone:
-                fields |= plan_narrow(self.windows, self.weights)
-            dense = plan_dense(self.windows, self.weights, width)
-            if dense is not None:
-                fields |= dense.fields
-                arrays["dense"] = padded(dense.weights, np.int8)
-                plane, spread = dense.plane, dense.bytes
-        record = compiled.Map(**fields, **{name: address(array) for name, array in arrays.items()})
-        events = fields["windows_x"] * (room + 1)  # a place for each window of a row, and how many are in it
-        census = (fields["windows_y"] + 1) * (fields["windows_x"] + 1)
-        return MapPlan(self.source, self.part.projection.delay, record, arrays, events, census, plane, spread)
+        laid_out = self._unrolled(width) if self.windows is None else self._windowed(self.windows, width, alone)
+        pointers = {name: address(array) for name, array in laid_out.arrays.items()}
+        record = compiled.Map(**{**found, **laid_out.fields}, **pointers)
+        return MapPlan(self.source, self.part.projection.delay, record, laid_out.arrays, laid_out.scratch)
+
+    def _unrolled(self, width: int) -> _Layout:
+        arrays = {
+            "first": self.matrix.indptr.astype(np.int64),
+            "targets": self.matrix.indices.astype(np.int32),
+            "weights": padded(self.weights, np.dtype(f"int{width}")),
+        }
+        return _Layout({"kind": UNROLLED}, arrays, Scratch())
+
+    def _windowed(self, windows: Windows, width: int, alone: bool) -> _Layout:
+        vertical, horizontal, bands = windows.vertical, windows.horizontal, plan_bands(windows)
+        found: dict[str, int] = {
+            "kind": WINDOWS,
+            "channels": windows.channels,
+            "width": windows.width,
+            "windows_y": len(vertical.spans),
+            "windows_x": len(horizontal.spans),
+            "pooled": windows.pool is not None,
+            "single": windows.single,
+            **bands.fields,
+        }
+        arrays: dict[str, Array] = {
+            "rows": vertical.spans,
+            "columns": horizontal.spans,
+            "y_first": vertical.first,
+            "x_first": horizontal.first,
+            "y_runs": vertical.runs,
+            "x_runs": horizontal.runs,
+            "bit_weight": windows.bit_weight,
+            "weights": padded(self.weights, np.int64 if width == 64 else np.int16),
+        }
+        if windows.bit_current is not None:
+            arrays["bit_current"] = windows.bit_current
+        if bands.row_places is not None:
+            arrays["row_places"] = bands.row_places
+        census = (len(vertical.spans) + 1) * (len(horizontal.spans) + 1)
+        scratch = Scratch(bands.events, bands.listed, census)
+        if width == 64 or is_valued(self.source):
+            return _Layout(found, arrays, scratch)
+        if width == 32 and alone:
+            found |= plan_narrow(windows, self.weights)
+        dense = plan_dense(windows, self.weights, width)
+        if dense is not None:
+            found |= dense.fields
+            arrays["dense"] = padded(dense.weights, np.int8)
+            scratch = replace(scratch, plane=dense.plane, bytes=dense.bytes)
+        return _Layout(found, arrays, scratch)
+
+
+@dataclass(frozen=True, eq=False)
+class _Layout:
+    """A projection's tables: fields of its nm_map record, what it points to, what memory it needs."""
+
+    fields: dict[str, int]
+    arrays: dict[str, Array]
+    scratch: Scratch
 
 
 def _matrix(projection: Projection, source: Population, target: Population) -> Any:
@@ -309,31 +356,6 @@ def _folded(weights: Array, exponent: int) -> tuple[Array, int]:
     if exponent > 0 and largest << exponent <= INT32_LARGEST:
         return weights << exponent, 0
     return weights, exponent
-
-
-def _window_arrays(windows: Windows) -> dict[str, Array]:
-    arrays: dict[str, Array] = {
-        "rows": windows.vertical.spans,
-        "columns": windows.horizontal.spans,
-        "y_first": windows.vertical.first,
-        "x_first": windows.horizontal.first,
-        "y_runs": windows.vertical.runs,
-        "x_runs": windows.horizontal.runs,
-        "bit_weight": windows.bit_weight,
-    }
-    if windows.bit_current is not None:
-        return {**arrays, "bit_current": windows.bit_current}
-    column_window = windows.column_window()
-    if column_window is None:
-        return arrays
-    channels = np.tile(windows.bit_weight[: windows.channels], windows.width)
-    return {**arrays, "row_window": np.repeat(column_window, windows.channels), "row_weight": channels}
-
-
-def _longest_window(windows: Windows) -> int:
-    """Neurons of the largest window."""
-    rows = windows.vertical.spans
-    return int((rows[:, 1] - rows[:, 0]).max()) * len(windows.bit_weight)
 
 
 def _format_fields(form: IntegerFormat | None) -> dict[str, int]:

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from nmdeploy.emulator import compiled
 from nmdeploy.emulator.compiled import COUNTERS, SLACK, address, zeros
+from nmdeploy.emulator.dense import CHUNK
 from nmdeploy.emulator.layout import to_channels_first, to_channels_last
-from nmdeploy.emulator.plan import MapPlan, StagePlan, fits_int32
+from nmdeploy.emulator.plan import MapPlan, StagePlan, fits_int32, largest_scratch
 from nmdeploy.emulator.scans import WORD, words_of
 from nmdeploy.network import Network, Population
 from nmdeploy.synapses import Shape
@@ -21,8 +22,6 @@ Array = NDArray[Any]
 
 LARGE = 1 << 12
 """Neurons whose potentials, in 32 bits, fill half of a core's first-level cache."""
-CHUNK = 4
-"""Steps of a large population that are scanned at once."""
 
 
 class Spikes:
@@ -168,7 +167,7 @@ class StageBuffers:
         strides = np.array([window.stride for window in arriving], np.int64)
         self._kept += [records, sources, strides]
         padded, apart = WORD * own.words, any(each.record.inhibits for each in maps)
-        chunk = self._chunk(padded, apart)
+        chunk, largest = self._chunk(padded, maps), largest_scratch(maps)
         return compiled.Stage(
             neurons=plan.population.size,
             words=own.words,
@@ -189,19 +188,22 @@ class StageBuffers:
             current=self._scratch(chunk * (padded + SLACK), f"int{plan.width}"),
             inhibition=self._scratch(padded, f"int{plan.width}") if apart else None,
             sums=self._scratch(padded, np.int64) if any(each.record.scaled for each in maps) else None,
-            events=self._scratch(max((each.events for each in maps), default=0), np.int32),
-            census=self._scratch(max((each.census for each in maps), default=0), np.int32),
-            plane=self._scratch(max((each.plane for each in maps), default=0), np.uint8),
-            bytes=self._scratch(max((each.bytes for each in maps), default=0), np.uint8),
+            events=self._scratch(largest.events, np.int32),
+            listed=self._scratch(largest.listed, np.int64),
+            census=self._scratch(largest.census, np.int32),
+            plane=self._scratch(largest.plane, np.uint8),
+            bytes=self._scratch(largest.bytes, np.uint8),
             counters=address(self.counters[half]),
         )
 
-    def _chunk(self, neurons: int, apart: bool) -> int:
-        """Steps that are scanned at once: more than one where that pays and the kernel for it can."""
+    def _chunk(self, neurons: int, maps: tuple[MapPlan, ...]) -> int:
+        """Steps that are computed at once: more than one where that pays and the kernels for it can."""
         plan, scan = self.plan, self.plan.scan
-        if scan is None or plan.width > 16 or scan.dtype != np.int32 or neurons < LARGE:
+        if scan is None or plan.width > 16 or scan.dtype != np.int32:
             return 1
-        return 1 if apart or self._silent is not None or self.recorded is not None else CHUNK
+        if any(each.record.inhibits for each in maps) or self._silent is not None or self.recorded is not None:
+            return 1
+        return CHUNK if neurons >= LARGE or any(each.record.timed for each in maps) else 1
 
 
 class Workspace:

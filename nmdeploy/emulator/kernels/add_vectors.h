@@ -15,26 +15,45 @@
 #define NM_UNROLL
 #endif
 
+/* Keeps a compiler from computing every register's address by itself, which takes as long as the addition. */
+#if defined(__GNUC__) || defined(__clang__)
+#define NM_ONE_BASE(pointer) __asm__("" : "+r"(pointer))
+#else
+#define NM_ONE_BASE(pointer) (void)0
+#endif
+
 static const int16_t LANE_MASKS[2 * 16] = {-1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1};
 
 /* All ones in the first `lanes` 16-bit lanes. */
 NM_INLINE vector16 first_lanes(int64_t lanes) { return load16(LANE_MASKS + 16 - lanes); }
 
-/* `registers` registers of currents take the weights of all spikes; only `last` lanes of the last one change. */
-NM_INLINE void add_registers16(int16_t *current, const int16_t *weights, const int32_t *events, int64_t count,
-                               const int registers, vector16 last) {
-    vector16 sum[MOST];
+/* Adds a row of weights to `registers` registers. */
+NM_INLINE void add_row(vector16 sum[MOST], const int16_t *row, const int registers) {
+    NM_ONE_BASE(row);
     NM_UNROLL
-    for (int r = 0; r < registers; r++) sum[r] = load16(current + LANES * r);
-    const vector16 before = sum[registers - 1];
-    for (int64_t e = 0; e < count; e++) {
-        const int16_t *row = weights + events[e];
+    for (int r = 0; r < registers; r++) sum[r] = sum16(sum[r], load16(row + LANES * r));
+}
+
+/* `registers` registers of currents take the weights of at least one spike, row by row of the kernel. Unless they are
+ * `whole`, only `last` lanes of the last one change. */
+NM_INLINE void add_registers16(int16_t *current, const int16_t *weights, nm_rows rows, const int32_t *events,
+                               int64_t count, const int registers, const int whole, vector16 last) {
+    const int64_t *run = rows.runs, *end = run + 2 * rows.count;
+    const int64_t first = events[0];
+    for (; run < end; run += 2) {
+        int16_t *into = current + run[0];
+        const int16_t *from = weights + run[1];
+        NM_ONE_BASE(into);
+        vector16 sum[MOST];
         NM_UNROLL
-        for (int r = 0; r < registers; r++) sum[r] = sum16(sum[r], load16(row + LANES * r));
+        for (int r = 0; r < registers; r++) sum[r] = load16(into + LANES * r);
+        const vector16 before = sum[registers - 1];
+        add_row(sum, from + first, registers);
+        for (int64_t e = 1; e < count; e++) add_row(sum, from + events[e], registers);
+        if (!whole) sum[registers - 1] = choose16(last, sum[registers - 1], before);
+        NM_UNROLL
+        for (int r = 0; r < registers; r++) store16(into + LANES * r, sum[r]);
     }
-    sum[registers - 1] = choose16(last, sum[registers - 1], before);
-    NM_UNROLL
-    for (int r = 0; r < registers; r++) store16(current + LANES * r, sum[r]);
 }
 
 /* The same to 32-bit currents: 16-bit sums of at most `chunk` spikes, which cannot overflow, at a time. */
@@ -45,11 +64,7 @@ NM_INLINE void add_registers32(int32_t *current, const int16_t *weights, const i
         vector16 sum[MOST];
         NM_UNROLL
         for (int r = 0; r < registers; r++) sum[r] = zero16();
-        for (int64_t e = from; e < until; e++) {
-            const int16_t *row = weights + events[e];
-            NM_UNROLL
-            for (int r = 0; r < registers; r++) sum[r] = sum16(sum[r], load16(row + LANES * r));
-        }
+        for (int64_t e = from; e < until; e++) add_row(sum, weights + events[e], registers);
         sum[registers - 1] = both16(sum[registers - 1], last);
         NM_UNROLL
         for (int r = 0; r < registers; r++) widen_add(current + LANES * r, sum[r]);
@@ -75,11 +90,13 @@ NM_INLINE void add_registers32(int32_t *current, const int16_t *weights, const i
 
 /* Registers at a time: as many of the rest as there are, in equal parts. */
 NM_INLINE int64_t registers_of(int64_t length) {
-    const int64_t all = (length + LANES - 1) / LANES, parts = (all + MOST - 1) / MOST;
+    const int64_t all = (length + LANES - 1) / LANES;
+    if (all <= MOST) return all;
+    const int64_t parts = (all + MOST - 1) / MOST;
     return (all + parts - 1) / parts;
 }
 
-/* Calls ADD(R) for every row of the kernel, R registers wide, until all of the run's length is done. */
+/* CALL(R), R registers wide, until all of the run's length is done. */
 #define ADD_ROWS                                                                              \
     while (length > 0) {                                                                      \
         const int64_t registers = registers_of(length), room = LANES * registers;             \
@@ -90,9 +107,11 @@ NM_INLINE int64_t registers_of(int64_t length) {
 
 static void add16(int16_t *current, int64_t length, const int16_t *weights, nm_rows rows, const int32_t *events,
                   int64_t count) {
-#define CALL(R)                                                                                           \
-    for (int64_t r = 0; r < rows.count; r++)                                                              \
-        add_registers16(current + rows.runs[2 * r], weights + rows.runs[2 * r + 1], events, count, R, last); \
+#define CALL(R)                                                                        \
+    if (length == LANES * R)                                                           \
+        add_registers16(current, weights, rows, events, count, R, 1, last);            \
+    else                                                                               \
+        add_registers16(current, weights, rows, events, count, R, 0, last);            \
     break
     ADD_ROWS
 #undef CALL

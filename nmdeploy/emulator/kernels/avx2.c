@@ -25,6 +25,8 @@ NM_INLINE void store16(int16_t *to, vector16 values) { store(to, values); }
 NM_INLINE vector16 zero16(void) { return _mm256_setzero_si256(); }
 NM_INLINE vector16 sum16(vector16 a, vector16 b) { return _mm256_add_epi16(a, b); }
 NM_INLINE vector16 both16(vector16 a, vector16 b) { return _mm256_and_si256(a, b); }
+NM_INLINE vector16 or16(vector16 a, vector16 b) { return _mm256_or_si256(a, b); }
+NM_INLINE int none16(vector16 a) { return _mm256_testz_si256(a, a); }
 NM_INLINE vector16 choose16(vector16 mask, vector16 yes, vector16 no) { return _mm256_blendv_epi8(no, yes, mask); }
 
 /* Add 16-bit sums to 32-bit currents. */
@@ -94,6 +96,8 @@ NM_INLINE vector32 difference32(vector32 a, vector32 b) { return _mm256_sub_epi3
 NM_INLINE vector32 both32(vector32 a, vector32 b) { return _mm256_and_si256(a, b); }
 NM_INLINE vector32 without32(vector32 a, vector32 b) { return _mm256_andnot_si256(b, a); }
 NM_INLINE vector32 either32(vector32 a, vector32 b) { return _mm256_xor_si256(a, b); }
+NM_INLINE vector32 or32(vector32 a, vector32 b) { return _mm256_or_si256(a, b); }
+NM_INLINE int none32(vector32 a) { return _mm256_testz_si256(a, a); }
 NM_INLINE vector32 larger32(vector32 a, vector32 b) { return _mm256_max_epi32(a, b); }
 NM_INLINE vector32 smaller32(vector32 a, vector32 b) { return _mm256_min_epi32(a, b); }
 NM_INLINE vector32 above32(vector32 a, vector32 b) { return _mm256_cmpgt_epi32(a, b); }
@@ -125,6 +129,7 @@ NM_INLINE void add_eight(uint32_t *tally, const uint8_t *bytes) {
 #define SCAN_CHUNK scan_chunk
 #define HAS_DENSE 1
 #define DENSE_PRODUCTS dense
+#define DENSE_STEPS dense_steps
 #define TALLY tally_vectors
 #include "run_body.h"
 

@@ -164,9 +164,8 @@ NM_INLINE void dense_row(const nm_map *map, const uint8_t *plane, int64_t y, int
     }
 }
 
-static void dense(const nm_map *map, const uint64_t *bits, void *current, int64_t width, uint8_t *plane,
-                  uint8_t *bytes) {
-    fill_plane(map, bits, plane, bytes);
+/* The products of a plane, added to currents. */
+NM_INLINE void add_plane(const nm_map *map, const uint8_t *plane, void *current, int64_t width) {
     for (int64_t block = 0; block < map->dense_blocks; block += BLOCKS) {
         const int both = block + BLOCKS <= map->dense_blocks;
         for (int64_t y = 0; y < map->out_height; y++) {
@@ -176,4 +175,20 @@ static void dense(const nm_map *map, const uint64_t *bits, void *current, int64_
                 dense_row(map, plane, y, block, current, width, 1);
         }
     }
+}
+
+static void dense(const nm_map *map, const uint64_t *bits, void *current, int64_t width, uint8_t *plane,
+                  uint8_t *bytes) {
+    fill_plane(map, bits, plane, bytes);
+    add_plane(map, plane, current, width);
+}
+
+/* A dense layer's steps, whose spikes lie `stride` words apart and whose currents `pitch` numbers: they are the pixels of
+ * an image, so that a weight that is loaded serves several of them. */
+static void dense_steps(const nm_map *map, const uint64_t *bits, int64_t stride, int16_t *current, int64_t pitch,
+                        int64_t steps, uint8_t *plane) {
+    nm_map image = *map;
+    image.out_width = steps, image.out_channels = pitch;
+    for (int64_t i = 0; i < steps; i++) spread_bits(bits + i * stride, 0, map->channels, plane + i * map->channels, 0);
+    add_plane(&image, plane, current, 16);
 }

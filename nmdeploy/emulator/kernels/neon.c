@@ -18,6 +18,8 @@ NM_INLINE void store16(int16_t *to, vector16 values) { vst1q_s16(to, values); }
 NM_INLINE vector16 zero16(void) { return vdupq_n_s16(0); }
 NM_INLINE vector16 sum16(vector16 a, vector16 b) { return vaddq_s16(a, b); }
 NM_INLINE vector16 both16(vector16 a, vector16 b) { return vandq_s16(a, b); }
+NM_INLINE vector16 or16(vector16 a, vector16 b) { return vorrq_s16(a, b); }
+NM_INLINE int none16(vector16 a) { return !vmaxvq_u32(vreinterpretq_u32_s16(a)); }
 NM_INLINE vector16 choose16(vector16 mask, vector16 yes, vector16 no) {
     return vbslq_s16(vreinterpretq_u16_s16(mask), yes, no);
 }
@@ -43,6 +45,8 @@ NM_INLINE vector32 difference32(vector32 a, vector32 b) { return vsubq_s32(a, b)
 NM_INLINE vector32 both32(vector32 a, vector32 b) { return vandq_s32(a, b); }
 NM_INLINE vector32 without32(vector32 a, vector32 b) { return vbicq_s32(a, b); }
 NM_INLINE vector32 either32(vector32 a, vector32 b) { return veorq_s32(a, b); }
+NM_INLINE vector32 or32(vector32 a, vector32 b) { return vorrq_s32(a, b); }
+NM_INLINE int none32(vector32 a) { return !vmaxvq_u32(vreinterpretq_u32_s32(a)); }
 NM_INLINE vector32 larger32(vector32 a, vector32 b) { return vmaxq_s32(a, b); }
 NM_INLINE vector32 smaller32(vector32 a, vector32 b) { return vminq_s32(a, b); }
 NM_INLINE vector32 above32(vector32 a, vector32 b) { return vreinterpretq_s32_u32(vcgtq_s32(a, b)); }
@@ -152,6 +156,7 @@ NM_INLINE void add_eight(uint32_t *tally, const uint8_t *bytes) {
 #define SCAN_CHUNK scan_chunk
 #define HAS_DENSE 1
 #define DENSE_PRODUCTS dense
+#define DENSE_STEPS dense_steps
 #define TALLY tally_vectors
 #include "run_body.h"
 

@@ -34,9 +34,11 @@ typedef struct {
     const int64_t *x_runs;           /* [..][3]: first current, first weight, length */
     const int32_t *bit_weight;       /* [bits of a window's row]: first weight of the bit's channel */
     const int32_t *bit_current;      /* the same for currents; NULL without channel groups */
-    const int32_t *row_window;       /* [bits of a row]: the bit's window (windows_x: none); NULL where some overlap */
-    const int32_t *row_weight;       /* [bits of a row]: as bit_weight */
+    const int32_t *row_places;       /* [bits of a row of windows][2]: column of the bit's window, as bit_weight;
+                                        windows_x and -1 where no window sees it; NULL where spikes are not sorted */
     int64_t room;                    /* neurons of the largest window */
+    int64_t band;                    /* rows of windows whose spikes are sorted at once; see sort_body.h */
+    int64_t band_spikes, band_words; /* room for their spikes, and for words of them */
     int64_t pooled, single;          /* whether there is a pool; whether windows are single neurons */
     const void *weights;             /* int16 for 16- and 32-bit currents, else int64 */
     int64_t chunk;                   /* spikes whose 16-bit weights certainly add up within 16 bits */
@@ -55,6 +57,7 @@ typedef struct {
     int64_t top, left;                         /* its padding */
     int64_t stride_y, stride_x, dilation_y;
     int64_t out_height, out_width, out_channels;
+    int64_t timed; /* a dense layer: its dense alternative takes several steps at once */
 
     int64_t inhibits; /* adds to `inhibition`, not to `current` */
 
@@ -112,6 +115,7 @@ typedef struct {
     void *inhibition;        /* the same for magnitudes of inhibition; NULL unless signs are apart */
     int64_t *sums;           /* the same for scaled maps */
     int32_t *events;         /* scratch: weights and currents of the spikes of a window */
+    int64_t *listed;         /* scratch: spikes and words that are being sorted */
     int32_t *census;         /* scratch: spikes of each window */
     uint8_t *plane, *bytes;  /* scratch of the dense kernel */
     int64_t *counters;       /* [maps][3]: steps that were silent, by events, dense */

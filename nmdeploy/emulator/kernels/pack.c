@@ -18,10 +18,11 @@ static void pack_row(const uint8_t *spikes, int64_t channels, int64_t positions,
                 bits[n >> 6] |= (uint64_t)spikes[c * positions + p] << (n & 63);
         return;
     }
-    for (; n + 8 <= neurons; n += 8) {
-        uint64_t eight;
-        memcpy(&eight, spikes + n, 8);
-        bits[n >> 6] |= nm_gather(eight) << (n & 63);
+    for (; n + 64 <= neurons; n += 64) {
+        uint64_t eight[8], word = 0;
+        memcpy(eight, spikes + n, sizeof eight);
+        for (int64_t i = 0; i < 8; i++) word |= nm_gather(eight[i]) << 8 * i;
+        bits[n >> 6] = word;
     }
     for (; n < neurons; n++) bits[n >> 6] |= (uint64_t)spikes[n] << (n & 63);
 }

@@ -69,6 +69,7 @@ void nm_scan_portable(const nm_scan *scan, int64_t words, void *current, int64_t
 #define SCAN_CHUNK(scan, words, current, pitch, potential, spikes, stride, steps) (void)0
 #define HAS_DENSE 0
 #define DENSE_PRODUCTS(map, bits, current, width, plane, bytes) (void)0
+#define DENSE_STEPS(map, bits, stride, current, pitch, steps, plane) (void)0
 #define TALLY tally_portable
 #include "run_body.h"
 

@@ -4,6 +4,7 @@
  *   SCAN(scan, words, current, width, potential, silent, spikes)       one step of a sample's neurons
  *   HAS_CHUNKS, SCAN_CHUNK(scan, words, current, pitch, potential, spikes, stride, steps)  some steps, if it can
  *   HAS_DENSE, DENSE_PRODUCTS(map, bits, current, width, plane, bytes)  the dense kernel, if there is one
+ *   DENSE_STEPS(map, bits, stride, current, pitch, steps, plane)       the same for some steps of a dense layer
  *   TALLY(bits, steps, words, stride, tally)                           counting a sample's spikes
  */
 
@@ -82,7 +83,7 @@ static int64_t busiest(const nm_map *map, const uint64_t *bits, int32_t *census)
 /* How a projection's spikes of one step are best computed. */
 static int kernel_for(const nm_map *map, int64_t spikes) {
     if (!spikes) return SILENT; /* 0 in every format */
-    return HAS_DENSE && map->dense_above >= 0 && spikes > map->dense_above ? DENSE : BY_EVENTS;
+    return HAS_DENSE && map->dense_above >= 0 && !map->timed && spikes > map->dense_above ? DENSE : BY_EVENTS;
 }
 
 /* Whether 16 bits hold the currents of these spikes, though in the worst case they do not. */
@@ -100,10 +101,10 @@ static void gather_one(const nm_stage *stage, const nm_map *map, const void *sou
         if (stage->maps > 1) memset(stage->plane, 0, (size_t)(map->plane_height * map->plane_width * map->channels));
         DENSE_PRODUCTS(map, (const uint64_t *)source, current, width, stage->plane, stage->bytes);
     } else if (kernel == BY_EVENTS && map->scaled) {
-        scatter(map, source, stage->sums, width, stage->events);
+        scatter(map, source, stage->sums, width, stage->events, stage->listed);
         deliver(map, stage->sums, (int64_t *)current, stage->neurons);
     } else if (kernel == BY_EVENTS) {
-        scatter(map, source, current, width, stage->events);
+        scatter(map, source, current, width, stage->events, stage->listed);
     }
 }
 
@@ -114,19 +115,45 @@ static const void *arriving(const nm_stage *stage, int64_t index, int64_t row) {
     return (const uint64_t *)stage->sources[index] + at;
 }
 
+/* Projection `index` of one step of one sample into `current`; returns the width of the currents. */
+static int64_t gather_map(const nm_stage *stage, int64_t index, int64_t row, void *current, int64_t width) {
+    const nm_map *map = &stage->map[index];
+    const void *source = arriving(stage, index, row);
+    const int64_t spikes = activity(map, source);
+    const int kernel = kernel_for(map, spikes);
+    if (kernel == BY_EVENTS && is_narrow(map, source, spikes, stage->census)) width = 16;
+    gather_one(stage, map, source, kernel, current, width);
+    stage->counters[3 * index + kernel]++;
+    return width;
+}
+
 /* All projections of one step of one sample into `current`; returns the width of the currents. */
 static int64_t gather(const nm_stage *stage, int64_t row, void *current) {
     int64_t width = stage->width;
-    for (int64_t m = 0; m < stage->maps; m++) {
-        const nm_map *map = &stage->map[m];
-        const void *source = arriving(stage, m, row);
-        const int64_t spikes = activity(map, source);
-        const int kernel = kernel_for(map, spikes);
-        if (kernel == BY_EVENTS && is_narrow(map, source, spikes, stage->census)) width = 16;
-        gather_one(stage, map, source, kernel, current, width);
-        stage->counters[3 * m + kernel]++;
-    }
+    for (int64_t m = 0; m < stage->maps; m++) width = gather_map(stage, m, row, current, width);
     return width;
+}
+
+/* Some steps of projection `index` by its dense alternative, if that is faster; returns whether it was. */
+static int gather_densely(const nm_stage *stage, int64_t index, int64_t row, int64_t samples, int64_t steps) {
+    const nm_map *map = &stage->map[index];
+    if (!HAS_DENSE || !map->timed || steps == 1) return 0;
+    int64_t spikes = 0;
+    for (int64_t i = 0; i < steps; i++) spikes += activity(map, arriving(stage, index, row + i * samples));
+    if (spikes <= map->dense_above * steps) return 0;
+    DENSE_STEPS(map, (const uint64_t *)arriving(stage, index, row), samples * stage->strides[index],
+                (int16_t *)stage->current, stage->pitch, steps, stage->plane);
+    stage->counters[3 * index + DENSE] += steps;
+    return 1;
+}
+
+/* All projections of some steps of one sample, in 16 bits. */
+static void gather_chunk(const nm_stage *stage, int64_t row, int64_t samples, int64_t steps) {
+    for (int64_t m = 0; m < stage->maps; m++) {
+        if (gather_densely(stage, m, row, samples, steps)) continue;
+        for (int64_t i = 0; i < steps; i++)
+            gather_map(stage, m, row + i * samples, (int16_t *)stage->current + i * stage->pitch, 16);
+    }
 }
 
 /* Give away the currents of one step as they are, and clear them. */
@@ -166,8 +193,7 @@ static void step_neurons(const nm_stage *stage, int64_t width, int64_t sample, i
 static void run_chunk(const nm_stage *stage, int64_t sample, int64_t samples, int64_t first, int64_t steps) {
     const int64_t row = first * samples + sample;
     uint64_t *spikes = stage->spikes + row * stage->words;
-    for (int64_t i = 0; i < steps; i++)
-        gather(stage, row + i * samples, (int16_t *)stage->current + i * stage->pitch);
+    gather_chunk(stage, row, samples, steps);
     SCAN_CHUNK(stage->scan, stage->words, (int16_t *)stage->current, stage->pitch,
                (int32_t *)stage->potential + sample * 64 * stage->words, spikes, samples * stage->words, steps);
     for (int64_t i = 0; i < steps; i++) cut_spikes(stage, spikes + i * samples * stage->words);

@@ -5,6 +5,7 @@
  *   shift32, shift_of, shifted32          how far to shift to the left; doing it
  *   load32, store32, all32, sum32, difference32, larger32, smaller32
  *   both32, without32, either32           a & b, a & ~b, a ^ b
+ *   or16, or32, none16, none32            a | b; whether no bit is set
  *   above32(a, b)                         all ones where a > b
  *   widened(from)                         NUMBERS 16-bit numbers as 32-bit ones
  *   bits_of(fired)                        32 bits from GROUP registers of lanes that are all ones or all zeros
@@ -63,9 +64,35 @@ NM_INLINE vector32 step_register_plain(const scan_constants *with, vector32 rece
     return fired;
 }
 
+/* Whether 32 neurons stay as they are, without a spike, in all steps: no current comes, and a step without any changes
+ * nothing. */
+NM_INLINE int is_quiet(const scan_constants *with, const scan_steps *rows, const int16_t *current,
+                       const int32_t *potential, int64_t at, const int wraps, const int clips, const int plain) {
+    vector16 any = zero16();
+    for (int64_t step = 0; step < rows->steps; step++, current += rows->pitch)
+        NM_UNROLL
+        for (int k = 0; k < 32; k += LANES) any = or16(any, load16(current + k));
+    if (!none16(any)) return 0;
+    vector32 changed = all32(0);
+    NM_UNROLL
+    for (int k = 0; k < GROUP; k++) {
+        const vector32 before = load32(potential + NUMBERS * k);
+        vector32 v = before;
+        const vector32 fired = plain ? step_register_plain(with, all32(0), &v)
+                                     : step_register(with, all32(0), &v, at + NUMBERS * k, wraps, clips);
+        changed = or32(changed, plain ? fired : or32(fired, either32(v, before))); /* plain ones change when they fire */
+    }
+    return none32(changed);
+}
+
 /* 32 neurons with 16-bit currents, whose potentials stay in registers for `steps` steps. */
 NM_INLINE void steps32_of16(const scan_constants *with, const scan_steps *rows, int16_t *current, int32_t *potential,
                             int64_t at, uint8_t *spikes, const int wraps, const int clips, const int plain) {
+    if (is_quiet(with, rows, current, potential, at, wraps, clips, plain)) {
+        const uint32_t none = 0;
+        for (int64_t step = 0; step < rows->steps; step++) memcpy(spikes + step * rows->stride, &none, sizeof none);
+        return;
+    }
     vector32 v[GROUP];
     NM_UNROLL
     for (int k = 0; k < GROUP; k++) v[k] = load32(potential + NUMBERS * k);

@@ -2,7 +2,8 @@
  * set, which defines before:
  *
  *   ADD16(current, length, weights, rows, events, count)         for every row of a window's kernel:
- *                                                                current[i] += weights[events[e] + i], all e, 16 bits
+ *                                                                current[i] += weights[events[e] + i], all e, 16 bits;
+ *                                                                there is at least one
  *   ADD32(current, length, weights, rows, events, count, chunk)  the same to 32-bit currents
  *
  * Work follows the spikes: windows without any are skipped, and all spikes of a window
@@ -51,22 +52,7 @@ NM_INLINE int64_t list_window(const nm_map *map, const uint64_t *bits, int64_t y
     return count;
 }
 
-/* The same for all windows of row y at once, `room` numbers for each: only words with spikes take time.
- * For windows that share no columns. */
-NM_INLINE void list_row(const nm_map *map, const uint64_t *bits, int64_t y, int32_t *events, int32_t *counts) {
-    const int64_t length = map->width * map->channels;
-    memset(counts, 0, (size_t)map->windows_x * sizeof *counts);
-    for (int64_t row = map->rows[2 * y]; row < map->rows[2 * y + 1]; row++) {
-        for (int64_t k = 0; k < length; k += 64) {
-            uint64_t word = nm_bits(bits, row * length + k, length - k < 64 ? length - k : 64);
-            for (; word; word &= word - 1) {
-                const int64_t bit = k + nm_lowest(word), x = map->row_window[bit];
-                if (x == map->windows_x) continue; /* no window sees it */
-                events[x * map->room + counts[x]++] = map->row_weight[bit];
-            }
-        }
-    }
-}
+#include "sort_body.h"
 
 /* Channel groups: every spike acts on the currents of its own group, so each is a run by itself. */
 NM_INLINE void scatter_grouped(const nm_map *map, const uint64_t *bits, int64_t y, int64_t x, void *current,
@@ -96,24 +82,27 @@ NM_INLINE void scatter_single(const nm_map *map, const uint64_t *bits, void *cur
     }
 }
 
-/* Windows that share no columns, row by row. */
-NM_INLINE void scatter_rows(const nm_map *map, const uint64_t *bits, void *current, int64_t width, int32_t *events) {
-    int32_t *counts = events + map->windows_x * map->room;
-    for (int64_t y = 0; y < map->windows_y; y++) {
-        list_row(map, bits, y, events, counts);
-        for (int64_t x = 0; x < map->windows_x; x++)
-            if (counts[x]) add_window(map, y, x, current, 0, events + x * map->room, counts[x], width);
+/* Windows that share no columns, some rows at once. */
+NM_INLINE void scatter_sorted(const nm_map *map, const uint64_t *bits, void *current, int64_t width, nm_lists lists) {
+    for (int64_t first = 0; first < map->windows_y; first += map->band) {
+        const int64_t end = first + map->band < map->windows_y ? first + map->band : map->windows_y;
+        const int64_t windows = sort_band(map, bits, first, end, lists);
+        for (int64_t i = 0; i < windows; i++) {
+            const int64_t y = lists.places[i] >> 32, x = (uint32_t)lists.places[i];
+            const int64_t place = y * (map->windows_x + 1) + x;
+            add_window(map, first + y, x, current, 0, lists.events + place * map->room, lists.counts[place], width);
+        }
     }
 }
 
-NM_INLINE void scatter_windows(const nm_map *map, const uint64_t *bits, void *current, int64_t width,
-                               int32_t *events) {
+NM_INLINE void scatter_windows(const nm_map *map, const uint64_t *bits, void *current, int64_t width, int32_t *events,
+                               int64_t *listed) {
     if (map->single) {
         scatter_single(map, bits, current, width);
         return;
     }
-    if (map->row_window) {
-        scatter_rows(map, bits, current, width, events);
+    if (map->row_places) {
+        scatter_sorted(map, bits, current, width, lists_of(map, events, listed));
         return;
     }
     for (int64_t y = 0; y < map->windows_y; y++) {
@@ -205,15 +194,16 @@ static void scatter_unrolled(const nm_map *map, const void *source, void *curren
             add_column(map, 64 * k + nm_lowest(word), 1, current, width);
 }
 
-static void scatter(const nm_map *map, const void *source, void *current, int64_t width, int32_t *events) {
+static void scatter(const nm_map *map, const void *source, void *current, int64_t width, int32_t *events,
+                    int64_t *listed) {
     if (map->kind == NM_UNROLLED)
         scatter_unrolled(map, source, current, width);
     else if (map->valued)
         values_windows(map, (const int32_t *)source, current, width);
     else if (width == 16) /* constants, so that each width is compiled by itself */
-        scatter_windows(map, (const uint64_t *)source, current, 16, events);
+        scatter_windows(map, (const uint64_t *)source, current, 16, events, listed);
     else if (width == 32)
-        scatter_windows(map, (const uint64_t *)source, current, 32, events);
+        scatter_windows(map, (const uint64_t *)source, current, 32, events, listed);
     else
-        scatter_windows(map, (const uint64_t *)source, current, 64, events);
+        scatter_windows(map, (const uint64_t *)source, current, 64, events, listed);
 }

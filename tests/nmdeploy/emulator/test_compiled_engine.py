@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from runs import EVERYTHING, assert_equal_results, check_block_borders, check_overflows
 
-from nmdeploy.emulator import compiled, compiled_run, dense, plan
+from nmdeploy.emulator import bands, compiled, compiled_run, dense, plan
 from nmdeploy.emulator.memo import Memo
 from nmdeploy.emulator.reference import emulate_reference
 from nmdeploy.emulator.result import Recording
@@ -28,9 +28,21 @@ ALWAYS_DENSE, NEVER_DENSE = 0, 1 << 40
 pytestmark = pytest.mark.skipif(not SETS, reason="the kernels were not compiled")
 
 
-def run(network, inputs, steps=None, record=EVERYTHING, *, kernels=None, block=32, dense_above=None, **options):
-    """The compiled engine with chosen kernels and blocks, its dense kernel always, never or as it likes."""
+def run(
+    network,
+    inputs,
+    steps=None,
+    record=EVERYTHING,
+    *,
+    kernels=None,
+    block=32,
+    dense_above=None,
+    band_events=bands.BAND_EVENTS,
+    **options,
+):
+    """The compiled engine with chosen kernels, blocks and bands, its dense kernel always, never or as it likes."""
     with ExitStack() as patches:
+        patches.enter_context(patch.object(bands, "BAND_EVENTS", band_events))
         patches.enter_context(patch.object(compiled_run, "LONGEST_BLOCK", block))
         patches.enter_context(patch.object(compiled_run, "_PLANS", Memo()))  # nothing made under other patches
         if kernels is not None:
@@ -104,10 +116,11 @@ def image_networks(draw):
 @pytest.mark.parametrize("kernels", SETS, ids=lambda kernels: kernels.name)
 def test_convolutions_of_any_geometry_equal_the_reference(kernels, dense_above):
     @settings(max_examples=40)
-    @given(image_networks())
-    def check(case):
+    @given(image_networks(), st.sampled_from([1, 100, bands.BAND_EVENTS]))
+    def check(case, band_events):
         network, spikes = case
-        found = run(network, spikes, kernels=kernels, block=4, dense_above=dense_above, batch=2)
+        options = {"kernels": kernels, "block": 4, "dense_above": dense_above, "batch": 2, "band_events": band_events}
+        found = run(network, spikes, **options)
         assert_equal_results(found, emulate_reference(network, spikes, record=EVERYTHING))
 
     check()

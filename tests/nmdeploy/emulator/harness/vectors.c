@@ -29,7 +29,7 @@ static void check_adds(int64_t trial) {
     static int16_t weights[POSITIONS + ROOM + SLACK], current[2 * ROOM + SLACK], expected[2 * ROOM + SLACK];
     static int32_t current32[2 * ROOM + SLACK], expected32[2 * ROOM + SLACK];
     int32_t events[SPIKES];
-    const int64_t length = between(1, ROOM), count = between(0, SPIKES), most = 32767 / between(1, SPIKES);
+    const int64_t length = between(1, ROOM), count = between(1, SPIKES), most = 32767 / between(1, SPIKES);
     const int64_t chunk = 32767 / most, runs[4] = {0, 0, ROOM, 3};
     const nm_rows rows = {runs, between(0, 2)};
     for (int64_t i = 0; i < POSITIONS + ROOM + SLACK; i++) weights[i] = (int16_t)between(-most, most);
@@ -81,10 +81,13 @@ static void check_scans(int64_t trial) {
     static int32_t current32[NEURONS], given32[NEURONS], potential[NEURONS], expected[NEURONS];
     uint64_t spikes[STEPS][WORDS_OF_SCAN], wanted[STEPS][WORDS_OF_SCAN];
     const nm_scan rule = random_rule();
+    const int64_t reach = between(0, INT64_C(1) << NEURONS / 32);
     for (int64_t i = 0; i < NEURONS; i++) {
         potential[i] = expected[i] = (int32_t)between(-100000, 100000);
         current32[i] = given32[i] = (int32_t)between(-100000, 100000);
-        for (int64_t s = 0; s < STEPS; s++) current[s][i] = given[s][i] = (int16_t)between(INT16_MIN, INT16_MAX);
+        const int64_t reached = reach >> i / 32 & 1; /* some groups of neurons get no current at all */
+        for (int64_t s = 0; s < STEPS; s++)
+            current[s][i] = given[s][i] = reached ? (int16_t)between(INT16_MIN, INT16_MAX) : 0;
     }
     scan_vectors(&rule, WORDS_OF_SCAN, current32, 32, potential, NULL, spikes[0]);
     nm_scan_portable(&rule, WORDS_OF_SCAN, given32, 32, expected, NULL, wanted[0]);
