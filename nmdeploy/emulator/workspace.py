@@ -167,7 +167,7 @@ class StageBuffers:
         strides = np.array([window.stride for window in arriving], np.int64)
         self._kept += [records, sources, strides]
         padded, apart = WORD * own.words, any(each.record.inhibits for each in maps)
-        chunk, largest = self._chunk(padded, maps), largest_scratch(maps)
+        chunk, largest = self._chunk(padded, maps, apart), largest_scratch(maps)
         return compiled.Stage(
             neurons=plan.population.size,
             words=own.words,
@@ -196,12 +196,12 @@ class StageBuffers:
             counters=address(self.counters[half]),
         )
 
-    def _chunk(self, neurons: int, maps: tuple[MapPlan, ...]) -> int:
+    def _chunk(self, neurons: int, maps: tuple[MapPlan, ...], apart: bool) -> int:
         """Steps that are computed at once: more than one where that pays and the kernels for it can."""
         plan, scan = self.plan, self.plan.scan
         if scan is None or plan.width > 16 or scan.dtype != np.int32:
             return 1
-        if any(each.record.inhibits for each in maps) or self._silent is not None or self.recorded is not None:
+        if apart or self._silent is not None or self.recorded is not None:
             return 1
         return CHUNK if neurons >= LARGE or any(each.record.timed for each in maps) else 1
 

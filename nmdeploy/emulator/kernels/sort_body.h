@@ -16,7 +16,7 @@ typedef struct {
     int64_t *restrict at;     /* as `spikes`, of each word's lowest bit */
 } nm_lists;
 
-/* Divides the scratch memory; MapPlan says how large it is. */
+/* Divides the scratch memory; nmdeploy/emulator/bands.py says how large it is. */
 NM_INLINE nm_lists lists_of(const nm_map *map, int32_t *events, int64_t *listed) {
     const int64_t places = map->band * (map->windows_x + 1);
     const nm_lists lists = {events,
